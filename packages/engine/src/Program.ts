@@ -1,0 +1,133 @@
+/**
+ * What a tensor program is, and what an executor does with one.
+ *
+ * A program is ordinary tfjs-core code: weights and inputs in, named outputs out. It runs once, on the capture backend,
+ * for every static shape of its inputs; afterwards only the captured graph runs. So everything that changes from call to
+ * call (random numbers, masks, learning rates) is an input, never a value made inside `run`.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import type { Effect, Scope } from "effect"
+import type { EngineError } from "./EngineError.ts"
+
+export type DType = "float32" | "int32" | "bool"
+
+export interface TensorSpec {
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: DType
+}
+
+/** Row-major values on the host. bool is one byte an element. */
+export interface HostTensor extends TensorSpec {
+  readonly data: Float32Array | Int32Array | Uint8Array
+}
+
+export type Specs = Readonly<Record<string, TensorSpec>>
+export type HostTensors = Readonly<Record<string, HostTensor>>
+export type Tensors = Readonly<Record<string, Tensor>>
+
+/** A program for inference. One object is one program: executors compile it once per shape of its inputs. */
+export interface Program {
+  /** Named in every error, e.g. `ImageEncoder (node image)`. */
+  readonly name: string
+  /** The weights it reads, by name; a subset of what the model holds. */
+  readonly weights: ReadonlyArray<string>
+  readonly run: (weights: Tensors, inputs: Tensors) => Tensors
+}
+
+/** What a training program sees at a step. */
+export interface TrainingTensors {
+  readonly weights: Tensors
+  /** Momentum (EMA) copies of the weights named in `TrainingProgram.twin`, under the same names; no gradient. */
+  readonly twin: Tensors
+  /** Arrays beside the weights, rewritten only by `Trainer.enqueue` (BLIP's queues); no gradient. */
+  readonly state: Tensors
+  readonly inputs: Tensors
+}
+
+export interface TrainingProgram {
+  readonly name: string
+  /** Trained weights. Weights of the model that aren't named stay as they are. */
+  readonly weights: ReadonlyArray<string>
+  readonly twin: ReadonlyArray<string>
+  readonly state: Specs
+  /**
+   * Scalar losses by name, whose sum is minimised, and further outputs returned to the host (embeddings to enqueue,
+   * accuracies), which get no gradient.
+   */
+  readonly run: (at: TrainingTensors) => { readonly losses: Tensors; readonly outputs: Tensors }
+}
+
+/** AdamW as torch.optim.AdamW computes it (decoupled decay), with what CLIP and BLIP need around it. */
+export interface Optimizer {
+  readonly betas: readonly [number, number]
+  readonly eps: number
+  readonly weight_decay: number
+  /** Whether weight decay applies to this weight. */
+  readonly decays: (name: string, shape: ReadonlyArray<number>) => boolean
+  /** Gradients are scaled down to this global L2 norm. Absent: no clipping. */
+  readonly max_grad_norm?: number
+  /** After the update these scalars are held inside [minimum, maximum]. */
+  readonly clamp?: Readonly<Record<string, readonly [number, number]>>
+  /** Twin weights become momentum * twin + (1 - momentum) * weight, before the step's forward pass (BLIP). */
+  readonly momentum?: number
+}
+
+export interface StepResult {
+  readonly losses: Readonly<Record<string, number>>
+  readonly total: number
+  /** Global L2 norm before clipping. */
+  readonly grad_norm: number
+  readonly outputs: HostTensors
+}
+
+/** Everything a resumed training needs to give the bytes of an undisturbed one. Names are the weights' names. */
+export interface TrainingSnapshot {
+  readonly step: number
+  readonly weights: HostTensors
+  /** AdamW's first and second moments, as torch names them. */
+  readonly exp_avg: HostTensors
+  readonly exp_avg_sq: HostTensors
+  readonly twin: HostTensors
+  readonly state: HostTensors
+}
+
+export interface Trainer {
+  /**
+   * One optimiser step: twin update, forward, backward, clip, AdamW, clamp.
+   * Fails with `NonFinite` before any weight, moment or twin has changed.
+   */
+  readonly step: (inputs: HostTensors, learning_rate: number) => Effect.Effect<StepResult, EngineError>
+  /** Losses and gradients at these inputs; nothing is updated. For tests, and for gradient caching later. */
+  readonly gradients: (
+    inputs: HostTensors
+  ) => Effect.Effect<
+    { readonly losses: Readonly<Record<string, number>>; readonly outputs: HostTensors; readonly gradients: HostTensors },
+    EngineError
+  >
+  /** Overwrites rows `at`, `at + 1`, ... of a state array. */
+  readonly enqueue: (state: string, at: number, rows: HostTensor) => Effect.Effect<void, EngineError>
+  readonly snapshot: Effect.Effect<TrainingSnapshot, EngineError>
+}
+
+/** Where a training starts: a fresh one gives the initial twin and state; a resumed one gives its whole snapshot. */
+export type TrainingStart =
+  | { readonly _tag: "Fresh"; readonly twin?: HostTensors; readonly state: HostTensors }
+  | { readonly _tag: "Resumed"; readonly snapshot: TrainingSnapshot }
+
+/** A model's weights, living in the executor. */
+export interface LoadedModel {
+  readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, EngineError>
+  readonly train: (
+    program: TrainingProgram,
+    optimizer: Optimizer,
+    start: TrainingStart
+  ) => Effect.Effect<Trainer, EngineError, Scope.Scope>
+  readonly weights: Effect.Effect<HostTensors, EngineError>
+}
+
+export interface Executor {
+  readonly name: "onnx" | "eager"
+  /** Everything that can change a bit of a result: engine and version, instruction set, threads, precision. Goes into cache keys. */
+  readonly numerics: string
+  readonly load: (weights: HostTensors) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>
+}

@@ -1,0 +1,2 @@
+export * from "./EngineError.ts"
+export * from "./Program.ts"

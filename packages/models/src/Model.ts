@@ -1,0 +1,95 @@
+/**
+ * What every model gives: its weights by Hugging Face name, and pure functions of them in tfjs-core operations.
+ *
+ *   B batch   N image tokens (patches + 1)   D their width   T text tokens   E embedding size   V vocabulary   L layers   H heads
+ *
+ * Weights keep PyTorch's layout (a Linear is [out, in]), so that a checkpoint folder and a trained model are the same bytes.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+
+export type Weights = Readonly<Record<string, Tensor>>
+export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
+export type Arrays = Readonly<Record<string, Float32Array>>
+
+/** Token rows, padded to a common length T. Both int32; the mask is 1 on tokens, 0 on padding. */
+export interface TokenTensors {
+  readonly input_ids: Tensor
+  readonly attention_mask: Tensor
+}
+
+export interface ImageFeatures {
+  /** [B, N, D], last hidden states after the tower's last norm. */
+  readonly image_tokens: Tensor
+  /** [B, E], projected, NOT normalised. */
+  readonly image_embeds: Tensor
+}
+
+/** Self-attention keys and values of the tokens so far, each [L, B, H, T_max, D/H], and the cross-attention's of the image. */
+export interface DecoderCache {
+  readonly self_keys: Tensor
+  readonly self_values: Tensor
+  readonly cross_keys: Tensor
+  readonly cross_values: Tensor
+}
+
+export interface Preprocess {
+  readonly image_size: number
+  readonly image_mean: readonly [number, number, number]
+  readonly image_std: readonly [number, number, number]
+  /** CLIP: shortest side, then centre crop. BLIP: straight to a square. */
+  readonly resize: "shortest_side_center_crop" | "square"
+}
+
+interface Base {
+  /** The whole config as JSON in Hugging Face's words; what `modelFromConfig` reads back. */
+  readonly config: unknown
+  readonly preprocess: Preprocess
+  readonly max_text_length: number
+  readonly vocab_size: number
+  /** [N, D] and E. */
+  readonly image_tokens: readonly [number, number]
+  readonly embed_dim: number
+  readonly shapes: Shapes
+  /** Initial weights as the papers' code draws them; `seed` picks the draw. */
+  readonly init: (seed: number) => Arrays
+  readonly encodeImage: (weights: Weights, pixels_BCHW: Tensor) => ImageFeatures
+  /** [B, E], projected, NOT normalised. */
+  readonly encodeText: (weights: Weights, text: TokenTensors) => Tensor
+  /** The scalar that multiplies similarities: exp(logit_scale) in CLIP, 1 / temp in BLIP. */
+  readonly similarityScale: (weights: Weights) => Tensor
+  /** The scalar weights that training holds inside bounds. */
+  readonly clamp: Readonly<Record<string, readonly [number, number]>>
+  /** Weights read by `encodeImage`, `encodeText` (with projections): what a momentum twin copies. */
+  readonly encoderWeights: ReadonlyArray<string>
+}
+
+export interface ClipModel extends Base {
+  readonly architecture: "clip"
+}
+
+export interface BlipModel extends Base {
+  readonly architecture: "blip"
+  /** Image-grounded encoder: [B, 2] logits, class 1 = match. The caller puts [ENC] first in `input_ids`. */
+  readonly matchLogits: (weights: Weights, image_tokens_BND: Tensor, text: TokenTensors) => Tensor
+  /** Image-grounded decoder, teacher forced: [B, T, V] next-token logits. The caller puts [DEC] first in `input_ids`. */
+  readonly decodeLogits: (weights: Weights, image_tokens_BND: Tensor, text: TokenTensors) => Tensor
+  /** Cross-attention keys and values of each image, for all decoding steps: two tensors [L, B, H, N, D/H]. */
+  readonly crossCache: (
+    weights: Weights,
+    image_tokens_BND: Tensor
+  ) => { readonly cross_keys: Tensor; readonly cross_values: Tensor }
+  /**
+   * One step of cached decoding. `input_ids` [B, 1]; `position` int32 scalar; `visible` [T_max] is 0 for cached positions
+   * to attend to and -1e9 elsewhere. Returns next-token logits [B, V] and this token's keys and values [L, B, H, 1, D/H]: the
+   * host writes them into the cache at `position`.
+   */
+  readonly decodeStep: (
+    weights: Weights,
+    input_ids: Tensor,
+    position: Tensor,
+    visible: Tensor,
+    cache: DecoderCache
+  ) => { readonly logits: Tensor; readonly keys: Tensor; readonly values: Tensor }
+}
+
+export type Model = ClipModel | BlipModel
