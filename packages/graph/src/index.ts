@@ -1,1 +1,8 @@
-export {}
+export * from "./Body.ts"
+export * from "./ColumnType.ts"
+export * from "./NodeError.ts"
+export * from "./NodeSpec.ts"
+export * as Operator from "./Operator.ts"
+export type { AnyOperator, Input, Inputs, Kind, Registry } from "./Operator.ts"
+export * from "./Plan.ts"
+export * from "./RunRecord.ts"

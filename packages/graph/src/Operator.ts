@@ -1,0 +1,187 @@
+/**
+ * The operator contract: a value made by one of these constructors. Together they are the whole vocabulary.
+ *
+ *   source  yields rows from shards; its content hash is its identity
+ *   map     one row out per row in, same order; appends columns
+ *   route   every row goes to exactly one named port
+ *   expand  0..k rows per row
+ *   union   concatenation in declared order, columns matched by name
+ *   fold    consumes rows, produces an artifact
+ *   train   a fold over datasets with random access; holds a graph of differentiable operators
+ */
+import type { Schema } from "effect"
+import type { ExpandBody, FoldBody, MapBody, RouteBody, SourceBody, TrainBody } from "./Body.ts"
+import type { ArtifactType, ColumnType, Columns } from "./ColumnType.ts"
+import type { NodeSpec } from "./NodeSpec.ts"
+
+/** What an input port accepts. A bare column type is a required column. */
+export type Input =
+  | ColumnType
+  | {
+      readonly column: ColumnType
+      readonly optional?: true
+      /** A list of columns, each of its own row set. */ readonly many?: true
+    }
+  | { readonly stream: Columns; readonly many?: true }
+  | { readonly artifact: ArtifactType; readonly optional?: true; readonly many?: true }
+export type Inputs = Readonly<Record<string, Input>>
+
+export type Kind = "source" | "map" | "route" | "expand" | "union" | "fold" | "train"
+
+export type ConfigSchema = Schema.Codec<unknown, unknown, never, never>
+
+/** The life of an operator inside a Train node: same config, other ports. */
+export interface TrainingPorts {
+  readonly inputs: Inputs
+  readonly outputs: Columns
+}
+
+export interface Declaration<Name extends string, Config, In extends Inputs> {
+  readonly name: Name
+  /** Part of every cache key: raise it when results change. */
+  readonly version: number
+  /** One sentence for `bootlace ops` and the editor. */
+  readonly description: string
+  /** A struct whose fields carry descriptions and defaults. `op`, `in`, `model`, `init`, `graph`, `minimize` are spelled outside it. */
+  readonly config: Schema.Codec<Config, unknown, never, never>
+  readonly inputs: In
+  /** Any further column may be wired under a name of the author's (route, WriteShards); it is passed on under that name. */
+  readonly openInputs?: true
+  /** Architectures whose model it takes as input `model`. */
+  readonly model?: ReadonlyArray<"clip" | "blip">
+  /** Runs tensor programs: the engine's numerics id belongs to its cache key. */
+  readonly tensor?: true
+  /** Draws random numbers: the plan's seed belongs to its cache key. */
+  readonly random?: true
+  /** Lives inside Train too. */
+  readonly training?: TrainingPorts
+  /** Replaces the node by others before the plan is checked further (Filter with a model, Train's objectives); undefined: stays. */
+  readonly rewrite?: (node: NodeSpec) => Rewritten | undefined
+}
+
+/** Nodes that stand in for one: ids get the prefix `<id>/`; `as` says which of them answers for the replaced node's outputs. */
+export interface Rewritten {
+  readonly nodes: Readonly<Record<string, NodeSpec>>
+  readonly as: string
+}
+
+export interface SourceOperator<
+  Name extends string = string,
+  Config = any,
+  Ports extends Readonly<Record<string, Columns>> = any,
+  R = any
+> extends Declaration<Name, Config, {}> {
+  readonly kind: "source"
+  readonly ports: Ports
+  readonly body: SourceBody<Config, R>
+}
+export interface MapOperator<
+  Name extends string = string,
+  Config = any,
+  In extends Inputs = any,
+  Out extends Columns = any,
+  R = any
+> extends Declaration<Name, Config, In> {
+  readonly kind: "map"
+  readonly outputs: Out
+  readonly body: MapBody<Config, R>
+}
+export interface RouteOperator<
+  Name extends string = string,
+  Config = any,
+  In extends Inputs = any,
+  Port extends string = any,
+  R = any
+> extends Declaration<Name, Config, In> {
+  readonly kind: "route"
+  /** Each starts a row set whose columns are the node's inputs. */
+  readonly ports: ReadonlyArray<Port>
+  readonly body: RouteBody<Config, R>
+}
+export interface ExpandOperator<
+  Name extends string = string,
+  Config = any,
+  In extends Inputs = any,
+  Out extends Columns = any,
+  R = any
+> extends Declaration<Name, Config, In> {
+  readonly kind: "expand"
+  /** Starts a row set `rows`: the node's inputs and these columns. */
+  readonly outputs: Out
+  readonly body: ExpandBody<Config, R>
+}
+/** Input `rows`: a list of streams; its port `rows` has the columns common to all of them. The runtime needs no body for it. */
+export interface UnionOperator<Name extends string = string> extends Declaration<Name, any, any> {
+  readonly kind: "union"
+}
+export interface FoldOperator<
+  Name extends string = string,
+  Config = any,
+  In extends Inputs = any,
+  Out extends Readonly<Record<string, ArtifactType>> = any,
+  R = any
+> extends Declaration<Name, Config, In> {
+  readonly kind: "fold"
+  /** Exactly one artifact. */
+  readonly outputs: Out
+  readonly body: FoldBody<Config, R>
+}
+export interface TrainOperator<
+  Name extends string = string,
+  Config = any,
+  In extends Inputs = any,
+  R = any
+> extends Declaration<Name, Config, In> {
+  readonly kind: "train"
+  readonly outputs: { readonly model: "model" }
+  readonly body: TrainBody<Config, R>
+}
+
+export type AnyOperator =
+  | SourceOperator
+  | MapOperator
+  | RouteOperator
+  | ExpandOperator
+  | UnionOperator
+  | FoldOperator
+  | TrainOperator
+
+type Spec<O> = Omit<O, "kind">
+
+export const source = <const Name extends string, Config, const Ports extends Readonly<Record<string, Columns>>, R>(
+  spec: Spec<SourceOperator<Name, Config, Ports, R>>
+): SourceOperator<Name, Config, Ports, R> => ({ ...spec, kind: "source" })
+
+export const map = <const Name extends string, Config, const In extends Inputs, const Out extends Columns, R>(
+  spec: Spec<MapOperator<Name, Config, In, Out, R>>
+): MapOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "map" })
+
+export const route = <const Name extends string, Config, const In extends Inputs, const Port extends string, R>(
+  spec: Spec<RouteOperator<Name, Config, In, Port, R>>
+): RouteOperator<Name, Config, In, Port, R> => ({ ...spec, kind: "route" })
+
+export const expand = <const Name extends string, Config, const In extends Inputs, const Out extends Columns, R>(
+  spec: Spec<ExpandOperator<Name, Config, In, Out, R>>
+): ExpandOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "expand" })
+
+export const union = <const Name extends string>(spec: Spec<UnionOperator<Name>>): UnionOperator<Name> => ({
+  ...spec,
+  kind: "union"
+})
+
+export const fold = <
+  const Name extends string,
+  Config,
+  const In extends Inputs,
+  const Out extends Readonly<Record<string, ArtifactType>>,
+  R
+>(
+  spec: Spec<FoldOperator<Name, Config, In, Out, R>>
+): FoldOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "fold" })
+
+export const train = <const Name extends string, Config, const In extends Inputs, R>(
+  spec: Spec<TrainOperator<Name, Config, In, R>>
+): TrainOperator<Name, Config, In, R> => ({ ...spec, kind: "train" })
+
+/** Operators by name: what a YAML file may name. */
+export type Registry = Readonly<Record<string, AnyOperator>>
