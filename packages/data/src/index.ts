@@ -1,1 +1,9 @@
-export {}
+export * from "./DataError.ts"
+export * from "./Files.ts"
+export * from "./Image.ts"
+export * from "./ImageHeader.ts"
+export * from "./Json.ts"
+export * from "./limits.ts"
+export * from "./Preprocess.ts"
+export * from "./Resize.ts"
+export * from "./Safetensors.ts"
