@@ -1,1 +1,7 @@
+export * from "./Config.ts"
 export * from "./Model.ts"
+export { modelFromConfig } from "./ModelFromConfig.ts"
+export * from "./objectives/Contrastive.ts"
+export * from "./Optimizers.ts"
+export * from "./Random.ts"
+export * from "./Schedules.ts"

@@ -1,0 +1,106 @@
+/**
+ * The BERT layers of BLIP's MED and of the BERT text tower of CLIP (Devlin et al. 2019; Li et al. 2022, section 3.1).
+ *
+ *   ids [B, T]  ->  hidden states [B, T, D]; post-LN; word + position embeddings, no token types
+ *
+ * One layer is self-attention, then cross-attention where an image is given, then the feed-forward network. In MED the text
+ * encoder and the decoder share everything but the self-attention block, so a stack names two places: `shared`, with
+ * embeddings, cross-attention and feed-forward, and `self`, with the self-attention.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import type { TextConfig } from "./Config.ts"
+import { activate, attention, dim, embed, firstRows, linear, norm, splitHeads, weightOf } from "./Layers.ts"
+import type { Shapes, Weights } from "./Model.ts"
+import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
+
+/** Where a stack's weights lie, e.g. { shared: "text_encoder", self: "text_decoder.bert" } for MED's decoder. */
+export interface Stack {
+  readonly shared: string
+  readonly self: string
+}
+
+const attentionShapes = (name: string, width: number, memory_width: number): Shapes => ({
+  ...linearShapes(`${name}.self.query`, width, width),
+  ...linearShapes(`${name}.self.key`, width, memory_width),
+  ...linearShapes(`${name}.self.value`, width, memory_width),
+  ...linearShapes(`${name}.output.dense`, width, width),
+  ...normShapes(`${name}.output.LayerNorm`, width)
+})
+
+export const embeddingShapes = (name: string, config: TextConfig): Shapes => ({
+  [`${name}.embeddings.word_embeddings.weight`]: [config.vocab_size, config.hidden_size],
+  [`${name}.embeddings.position_embeddings.weight`]: [config.max_position_embeddings, config.hidden_size],
+  ...normShapes(`${name}.embeddings.LayerNorm`, config.hidden_size)
+})
+
+export const selfAttentionShapes = (name: string, config: TextConfig): Shapes =>
+  layerShapes(config.num_hidden_layers, (layer) =>
+    attentionShapes(`${name}.encoder.layer.${layer}.attention`, config.hidden_size, config.hidden_size)
+  )
+
+export const crossAttentionShapes = (name: string, config: TextConfig, image_width: number): Shapes =>
+  layerShapes(config.num_hidden_layers, (layer) =>
+    attentionShapes(`${name}.encoder.layer.${layer}.crossattention`, config.hidden_size, image_width)
+  )
+
+export const feedForwardShapes = (name: string, config: TextConfig): Shapes =>
+  layerShapes(config.num_hidden_layers, (layer) => ({
+    ...linearShapes(`${name}.encoder.layer.${layer}.intermediate.dense`, config.intermediate_size, config.hidden_size),
+    ...linearShapes(`${name}.encoder.layer.${layer}.output.dense`, config.hidden_size, config.intermediate_size),
+    ...normShapes(`${name}.encoder.layer.${layer}.output.LayerNorm`, config.hidden_size)
+  }))
+
+export const bertEmbeddings = (weights: Weights, name: string, config: TextConfig, ids_BT: Tensor): Tensor => {
+  const words_BTD = embed(weightOf(weights, `${name}.embeddings.word_embeddings.weight`), ids_BT)
+  const positions = firstRows(weightOf(weights, `${name}.embeddings.position_embeddings.weight`), dim(ids_BT, 1))
+  return norm(weights, `${name}.embeddings.LayerNorm`, tf.add(words_BTD, positions), config.layer_norm_eps)
+}
+
+/** Projects to split heads: [B, T, in] to [B, H, T, D/H]. `part` is query, key or value. */
+export const project = (weights: Weights, name: string, part: string, x: Tensor, num_heads: number): Tensor =>
+  splitHeads(linear(weights, `${name}.self.${part}`, x), num_heads)
+
+/** The output half of an attention block: dense, residual, norm. */
+export const attentionOutput = (weights: Weights, name: string, mixed: Tensor, x: Tensor, eps: number): Tensor =>
+  norm(weights, `${name}.output.LayerNorm`, tf.add(linear(weights, `${name}.output.dense`, mixed), x), eps)
+
+const attend = (
+  weights: Weights,
+  name: string,
+  config: TextConfig,
+  x: Tensor,
+  memory: Tensor,
+  mask?: Tensor
+): Tensor => {
+  const part = (which: string, from: Tensor): Tensor => project(weights, name, which, from, config.num_attention_heads)
+  const mixed = attention(part("query", x), part("key", memory), part("value", memory), mask)
+  return attentionOutput(weights, name, mixed, x, config.layer_norm_eps)
+}
+
+export const feedForward = (weights: Weights, layer: string, config: TextConfig, x: Tensor): Tensor => {
+  const wide = activate(config.hidden_act, linear(weights, `${layer}.intermediate.dense`, x))
+  return attentionOutput(weights, layer, wide, x, config.layer_norm_eps)
+}
+
+/**
+ * Hidden states [B, T, D]. `mask` is added to self-attention scores; `image_tokens` [B, N, image width] turns the
+ * cross-attention on.
+ */
+export const bertStack = (
+  weights: Weights,
+  stack: Stack,
+  config: TextConfig,
+  ids_BT: Tensor,
+  mask: Tensor,
+  image_tokens?: Tensor
+): Tensor => {
+  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT)
+  for (let index = 0; index < config.num_hidden_layers; index++) {
+    const layer = `${stack.shared}.encoder.layer.${index}`
+    x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, mask)
+    if (image_tokens !== undefined) x_BTD = attend(weights, `${layer}.crossattention`, config, x_BTD, image_tokens)
+    x_BTD = feedForward(weights, layer, config, x_BTD)
+  }
+  return x_BTD
+}

@@ -1,0 +1,131 @@
+/**
+ * BLIP: a ViT and MED, one text transformer in three roles (Li et al. 2022, sections 3.1 and 3.2).
+ *
+ *   unimodal encoder         [CLS] first, bidirectional                           -> text_embeds [B, E]
+ *   image-grounded encoder   [ENC] first, bidirectional + cross-attention         -> match logits [B, 2]
+ *   image-grounded decoder   [DEC] first, causal + cross-attention, LM head       -> next-token logits [B, T, V]
+ *
+ * Both encoders are one module. Encoder and decoder share embeddings, cross-attention and feed-forward; each has its own
+ * self-attention block. Shared weights appear once, under `text_encoder`; the other names are Hugging Face's.
+ *
+ * A config whose `architectures` names `BlipModel` has that class's contrastive heads instead: projections without bias
+ * of size `projection_dim`, BERT's pooler, the class token normed twice, and logit_scale for temp.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import {
+  bertStack,
+  crossAttentionShapes,
+  embeddingShapes,
+  feedForwardShapes,
+  selfAttentionShapes,
+  type Stack
+} from "./Bert.ts"
+import { crossCache, decodeStep } from "./CachedDecoder.ts"
+import type { BlipConfig } from "./Config.ts"
+import { initBlip } from "./Init.ts"
+import { causalMask, dim, firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
+import { lmHead, lmHeadShapes } from "./LMHead.ts"
+import type { BlipModel, ImageFeatures, Shapes, TokenTensors, Weights } from "./Model.ts"
+import { IMAGE_MEAN, IMAGE_STD } from "./Preprocess.ts"
+import { linearShapes } from "./Shapes.ts"
+import { numImageTokens, postNorm, visionShapes, visionTokens } from "./VisionTransformer.ts"
+
+const ENCODER: Stack = { shared: "text_encoder", self: "text_encoder" }
+const DECODER: Stack = { shared: "text_encoder", self: "text_decoder.bert" }
+
+const isPooled = (config: BlipConfig): boolean => config.architectures.includes("BlipModel")
+
+const headShapes = (config: BlipConfig): Shapes => {
+  const [image_width, text_width] = [config.vision_config.hidden_size, config.text_config.hidden_size]
+  const matching = linearShapes("itm_head", 2, text_width)
+  if (!isPooled(config))
+    return {
+      ...linearShapes("vision_proj", config.image_text_hidden_size, image_width),
+      ...linearShapes("text_proj", config.image_text_hidden_size, text_width),
+      temp: [],
+      ...matching
+    }
+  return {
+    ...linearShapes("vision_proj", config.projection_dim, image_width, false),
+    ...linearShapes("text_proj", config.projection_dim, text_width, false),
+    ...linearShapes("text_encoder.pooler.dense", text_width, text_width),
+    logit_scale: [],
+    ...matching
+  }
+}
+
+const blipShapes = (config: BlipConfig): Shapes => {
+  const text = config.text_config
+  return {
+    ...visionShapes("blip", config.vision_config),
+    ...embeddingShapes(ENCODER.shared, text),
+    ...selfAttentionShapes(ENCODER.self, text),
+    ...crossAttentionShapes(ENCODER.shared, text, config.vision_config.hidden_size),
+    ...feedForwardShapes(ENCODER.shared, text),
+    ...selfAttentionShapes(DECODER.self, text),
+    ...lmHeadShapes(text, config.tie_word_embeddings),
+    ...headShapes(config)
+  }
+}
+
+const encodeImage = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): ImageFeatures => {
+  const { vision_config } = config
+  const image_tokens = postNorm(weights, vision_config, visionTokens(weights, "blip", vision_config, pixels_BCHW))
+  const class_BD = firstToken(image_tokens)
+  const pooled_BD = isPooled(config) ? postNorm(weights, vision_config, class_BD) : class_BD
+  return { image_tokens, image_embeds: linear(weights, "vision_proj", pooled_BD) }
+}
+
+const encode = (weights: Weights, config: BlipConfig, text: TokenTensors, image_tokens?: Tensor): Tensor =>
+  bertStack(weights, ENCODER, config.text_config, text.input_ids, paddingMask(text.attention_mask), image_tokens)
+
+const encodeText = (weights: Weights, config: BlipConfig, text: TokenTensors): Tensor => {
+  const class_BD = firstToken(encode(weights, config, text))
+  const pooled_BD = isPooled(config) ? tf.tanh(linear(weights, "text_encoder.pooler.dense", class_BD)) : class_BD
+  return linear(weights, "text_proj", pooled_BD)
+}
+
+/** Padding stands behind the text, hidden by the causal mask from all positions that count, so its mask isn't read. */
+const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, ids_BT: Tensor): Tensor => {
+  const text = config.text_config
+  const hidden_BTD = bertStack(weights, DECODER, text, ids_BT, causalMask(dim(ids_BT, 1)), image_tokens)
+  return lmHead(weights, text, hidden_BTD)
+}
+
+const isEncoderWeight = (name: string): boolean =>
+  /^(vision_model|vision_proj|text_encoder|text_proj)\./.test(name) && !name.includes(".crossattention.")
+
+export const blipModel = (config: BlipConfig): BlipModel => {
+  const { vision_config, text_config } = config
+  const shapes = blipShapes(config)
+  const pooled = isPooled(config)
+  return {
+    architecture: "blip",
+    config,
+    preprocess: {
+      image_size: vision_config.image_size,
+      image_mean: IMAGE_MEAN,
+      image_std: IMAGE_STD,
+      resize: "square"
+    },
+    max_text_length: config.max_text_length,
+    vocab_size: text_config.vocab_size,
+    image_tokens: [numImageTokens(vision_config), vision_config.hidden_size],
+    embed_dim: pooled ? config.projection_dim : config.image_text_hidden_size,
+    shapes,
+    init: (seed) => initBlip(config, shapes, seed),
+    encodeImage: (weights, pixels_BCHW) => encodeImage(weights, config, pixels_BCHW),
+    encodeText: (weights, text) => encodeText(weights, config, text),
+    similarityScale: (weights) =>
+      pooled ? tf.exp(weightOf(weights, "logit_scale")) : tf.div(1, weightOf(weights, "temp")),
+    clamp: pooled ? { logit_scale: [0, Math.log(100)] } : { temp: [0.001, 0.5] },
+    encoderWeights: Object.keys(shapes).filter(isEncoderWeight),
+    matchLogits: (weights, image_tokens, text) =>
+      linear(weights, "itm_head", firstToken(encode(weights, config, text, image_tokens))),
+    decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text.input_ids),
+    crossCache: (weights, image_tokens) => crossCache(weights, DECODER, text_config, image_tokens),
+    decodeStep: (weights, input_ids, position, visible, cache) =>
+      decodeStep(weights, DECODER, text_config, input_ids, position, visible, cache)
+  }
+}

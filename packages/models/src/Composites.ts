@@ -1,0 +1,29 @@
+/**
+ * Three functions that an engine may compute with one fused kernel. Where the active backend has registered the kernel it is
+ * used; elsewhere the same mathematics is composed of plain operations, which is the reference.
+ *
+ *   LayerNorm   { x [..., D], weight [D], bias [D] } { epsilon }   Ba et al. 2016
+ *   Gelu        { x }                                              exact, with erf (Hendrycks and Gimpel 2016)
+ *   QuickGelu   { x }                                              x * sigmoid(1.702 x), as in OpenAI's CLIP weights
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core"
+
+const fused = (kernel: string, inputs: NamedTensorMap, attributes: NamedAttrMap = {}): Tensor | undefined => {
+  if (tf.getKernel(kernel, tf.getBackend()) === undefined) return undefined
+  const output = tf.engine().runKernel(kernel, inputs, attributes)
+  return Array.isArray(output) ? output[0] : (output as Tensor)
+}
+
+export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor => {
+  const output = fused("LayerNorm", { x, weight, bias }, { epsilon })
+  if (output !== undefined) return output
+  const centred = tf.sub(x, tf.mean(x, -1, true))
+  const variance = tf.mean(tf.mul(centred, centred), -1, true)
+  return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))), weight), bias)
+}
+
+export const gelu = (x: Tensor): Tensor =>
+  fused("Gelu", { x }) ?? tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+
+export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))

@@ -1,0 +1,227 @@
+/**
+ * Model configs in Hugging Face's words (`CLIPConfig`, `BlipConfig`), checked before any weight is made.
+ *
+ * What a config leaves out takes the value that transformers gives it; sizes of the towers have no default.
+ */
+
+export type Activation = "gelu" | "quick_gelu"
+
+export interface TowerConfig {
+  readonly hidden_size: number
+  readonly intermediate_size: number
+  readonly num_hidden_layers: number
+  readonly num_attention_heads: number
+  readonly hidden_act: Activation
+  readonly layer_norm_eps: number
+}
+
+export interface VisionConfig extends TowerConfig {
+  readonly image_size: number
+  readonly patch_size: number
+}
+
+export interface TextConfig extends TowerConfig {
+  /** `clip_text_model`: causal, end-of-text pooling. `bert`: bidirectional, [CLS]. `blip_text_model`: BLIP's MED. */
+  readonly model_type: "clip_text_model" | "bert" | "blip_text_model"
+  readonly vocab_size: number
+  readonly max_position_embeddings: number
+}
+
+export interface ClipTextConfig extends TextConfig {
+  /** Where a causal tower is pooled: its first place in a row. 2 means the highest id's place (OpenAI's checkpoints). */
+  readonly eos_token_id: number
+}
+
+export interface BlipTextConfig extends TextConfig {
+  /** [DEC], which starts a caption, and [SEP], which ends it. */
+  readonly bos_token_id: number
+  readonly sep_token_id: number
+}
+
+export interface ClipConfig {
+  readonly model_type: "clip"
+  readonly architectures: ReadonlyArray<string>
+  readonly projection_dim: number
+  readonly logit_scale_init_value: number
+  readonly vision_config: VisionConfig
+  readonly text_config: ClipTextConfig
+}
+
+export interface BlipConfig {
+  readonly model_type: "blip"
+  /** `BlipModel` has other contrastive heads than BLIP itself: see Blip.ts. */
+  readonly architectures: ReadonlyArray<string>
+  /** Size of the contrastive space, 256 in the paper. */
+  readonly image_text_hidden_size: number
+  readonly projection_dim: number
+  readonly logit_scale_init_value: number
+  /** false: an output matrix of its own, as the official pre-training ends up with. */
+  readonly tie_word_embeddings: boolean
+  /** Longest text that operators make, [CLS] and [SEP] included; at most max_position_embeddings. */
+  readonly max_text_length: number
+  readonly vision_config: VisionConfig
+  readonly text_config: BlipTextConfig
+}
+
+/** A config that no model can be made of; one line per problem, each naming its key. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError"
+  readonly problems: ReadonlyArray<string>
+  constructor(problems: ReadonlyArray<string>) {
+    super(`model config: ${problems.join("\n")}`)
+    this.problems = problems
+  }
+}
+
+const show = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value))
+
+/** Reads typed keys of one JSON object and notes what is wrong under its dotted path. */
+class Section {
+  private readonly values: Readonly<Record<string, unknown>>
+  private readonly path: string
+  private readonly problems: Array<string>
+
+  constructor(value: unknown, path: string, problems: Array<string>) {
+    this.path = path
+    this.problems = problems
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value)
+    if (!isObject) this.wrong("", "an object", value)
+    this.values = isObject ? (value as Record<string, unknown>) : {}
+  }
+
+  wrong(key: string, expected: string, value: unknown): void {
+    const where = [this.path, key].filter((part) => part !== "").join(".")
+    this.problems.push(`${where === "" ? "the config" : where}: expected ${expected}, got ${show(value)}`)
+  }
+
+  section(key: string): Section {
+    return new Section(this.values[key], this.path === "" ? key : `${this.path}.${key}`, this.problems)
+  }
+
+  private read<A>(
+    key: string,
+    expected: string,
+    is: (value: unknown) => value is A,
+    stand_in: A,
+    optional: boolean
+  ): A {
+    const value = this.values[key]
+    if (is(value)) return value
+    if (!(optional && (value === undefined || value === null))) this.wrong(key, expected, value)
+    return stand_in
+  }
+
+  /** A size. Without a default it must be there. */
+  size(key: string, fallback?: number): number {
+    const is = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
+    return this.read(key, "a positive integer", is, fallback ?? 1, fallback !== undefined)
+  }
+
+  tokenId(key: string, fallback: number): number {
+    const is = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+    return this.read(key, "a token id", is, fallback, true)
+  }
+
+  real(key: string, fallback: number): number {
+    const is = (value: unknown): value is number => Number.isFinite(value)
+    return this.read(key, "a number", is, fallback, true)
+  }
+
+  flag(key: string, fallback: boolean): boolean {
+    return this.read(key, "true or false", (value) => typeof value === "boolean", fallback, true)
+  }
+
+  names(key: string): ReadonlyArray<string> {
+    const is = (value: unknown): value is ReadonlyArray<string> =>
+      Array.isArray(value) && value.every((item) => typeof item === "string")
+    return this.read(key, "a list of names", is, [], true)
+  }
+
+  oneOf<const A extends string>(key: string, choices: ReadonlyArray<A>, fallback?: A): A {
+    const is = (value: unknown): value is A => choices.some((choice) => choice === value)
+    return this.read(key, choices.map(show).join(" or "), is, fallback ?? choices[0]!, fallback !== undefined)
+  }
+}
+
+const tower = (section: Section, hidden_act: Activation, layer_norm_eps: number): TowerConfig => {
+  const config = {
+    hidden_size: section.size("hidden_size"),
+    intermediate_size: section.size("intermediate_size"),
+    num_hidden_layers: section.size("num_hidden_layers"),
+    num_attention_heads: section.size("num_attention_heads"),
+    hidden_act: section.oneOf("hidden_act", ["gelu", "quick_gelu"], hidden_act),
+    layer_norm_eps: section.real("layer_norm_eps", layer_norm_eps)
+  }
+  if (config.hidden_size % config.num_attention_heads !== 0)
+    section.wrong("num_attention_heads", `a divisor of hidden_size ${config.hidden_size}`, config.num_attention_heads)
+  return config
+}
+
+const vision = (section: Section, hidden_act: Activation): VisionConfig => {
+  const config = {
+    ...tower(section, hidden_act, 1e-5),
+    image_size: section.size("image_size"),
+    patch_size: section.size("patch_size")
+  }
+  if (config.image_size % config.patch_size !== 0)
+    section.wrong("patch_size", `a divisor of image_size ${config.image_size}`, config.patch_size)
+  if (section.size("num_channels", 3) !== 3) section.wrong("num_channels", "3", section.size("num_channels", 3))
+  return config
+}
+
+const clipConfig = (root: Section): ClipConfig => {
+  const text = root.section("text_config")
+  const model_type = text.oneOf("model_type", ["clip_text_model", "bert"], "clip_text_model")
+  const bert = model_type === "bert"
+  return {
+    model_type: "clip",
+    architectures: ["CLIPModel"],
+    projection_dim: root.size("projection_dim", 512),
+    logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
+    vision_config: vision(root.section("vision_config"), "quick_gelu"),
+    text_config: {
+      model_type,
+      ...tower(text, bert ? "gelu" : "quick_gelu", bert ? 1e-12 : 1e-5),
+      vocab_size: text.size("vocab_size"),
+      max_position_embeddings: text.size("max_position_embeddings", 77),
+      eos_token_id: text.tokenId("eos_token_id", 2)
+    }
+  }
+}
+
+const blipConfig = (root: Section): BlipConfig => {
+  const text = root.section("text_config")
+  const max_position_embeddings = text.size("max_position_embeddings", 512)
+  const config: BlipConfig = {
+    model_type: "blip",
+    architectures: root.names("architectures"),
+    image_text_hidden_size: root.size("image_text_hidden_size", 256),
+    projection_dim: root.size("projection_dim", 512),
+    logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
+    tie_word_embeddings: root.flag("tie_word_embeddings", true),
+    max_text_length: root.size("max_text_length", Math.min(40, max_position_embeddings)),
+    vision_config: vision(root.section("vision_config"), "gelu"),
+    text_config: {
+      model_type: "blip_text_model",
+      ...tower(text, "gelu", 1e-12),
+      vocab_size: text.size("vocab_size"),
+      max_position_embeddings,
+      bos_token_id: text.tokenId("bos_token_id", 30522),
+      sep_token_id: text.tokenId("sep_token_id", 102)
+    }
+  }
+  if (config.max_text_length > max_position_embeddings)
+    root.wrong("max_text_length", `at most ${max_position_embeddings} positions`, config.max_text_length)
+  return config
+}
+
+/** Checks a parsed JSON config. Throws a `ConfigError` with every problem found. */
+export const parseConfig = (config: unknown): ClipConfig | BlipConfig => {
+  const problems: Array<string> = []
+  const root = new Section(config, "", problems)
+  const model_type = problems.length > 0 ? "clip" : root.oneOf("model_type", ["clip", "blip"])
+  if (problems.length > 0) throw new ConfigError(problems)
+  const parsed = model_type === "clip" ? clipConfig(root) : blipConfig(root)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return parsed
+}

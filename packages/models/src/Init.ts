@@ -1,0 +1,87 @@
+/**
+ * Initial weights: what each name is drawn from, and the draw, keyed by (seed, name).
+ *
+ * CLIP as OpenAI's code draws it (`CLIP.initialize_parameters`; vision blocks keep PyTorch's defaults). BLIP as its code
+ * does: the ViT's and BERT's linear layers and embeddings N(0, 0.02), heads as PyTorch's Linear.
+ */
+import type { BlipConfig, ClipConfig } from "./Config.ts"
+import type { Arrays, Shapes } from "./Model.ts"
+import { normals, randomKey, uniforms } from "./Random.ts"
+
+type Draw =
+  | { readonly kind: "normal"; readonly std: number }
+  /** Uniform in (-bound, bound). */
+  | { readonly kind: "uniform"; readonly bound: number }
+  | { readonly kind: "constant"; readonly value: number }
+
+const normal = (std: number): Draw => ({ kind: "normal", std })
+const uniform = (bound: number): Draw => ({ kind: "uniform", bound })
+const constant = (value: number): Draw => ({ kind: "constant", value })
+
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, size) => product * size, 1)
+const isNorm = (name: string): boolean => /(norm\d?|layrnorm|LayerNorm)\.(weight|bias)$/.test(name)
+
+/** PyTorch's Linear and Conv2d: weight and bias uniform in 1 / sqrt(fan in). */
+const torchDefault = (name: string, shapes: Shapes): Draw => {
+  const weight = shapes[name.replace(/\.bias$/, ".weight")]
+  if (weight === undefined) throw new Error(`no weight beside ${name}`)
+  return uniform(1 / Math.sqrt(sizeOf(weight.slice(1))))
+}
+
+const clipVisionDraw = (name: string, shapes: Shapes, width: number): Draw => {
+  if (/(class|position)_embedding/.test(name)) return normal(width ** -0.5)
+  if (/self_attn\..*bias$/.test(name)) return constant(0)
+  // PyTorch draws the fused [3D, D] matrix of q, k and v with Xavier's bound.
+  if (/self_attn\.[qkv]_proj\.weight$/.test(name)) return uniform(Math.sqrt(6 / (4 * width)))
+  return torchDefault(name, shapes)
+}
+
+const clipTextDraw = (name: string, shapes: Shapes, width: number, num_layers: number): Draw => {
+  if (name.endsWith("token_embedding.weight")) return normal(0.02)
+  if (name.endsWith("position_embedding.weight")) return normal(0.01)
+  if (/self_attn\..*bias$/.test(name)) return constant(0)
+  if (name.endsWith("bias")) return torchDefault(name, shapes)
+  if (/self_attn\.[qkv]_proj/.test(name)) return normal(width ** -0.5)
+  if (name.endsWith("mlp.fc1.weight")) return normal((2 * width) ** -0.5)
+  return normal(width ** -0.5 * (2 * num_layers) ** -0.5)
+}
+
+const bertDraw = (name: string): Draw => (name.endsWith("bias") ? constant(0) : normal(0.02))
+
+const clipDraw = (config: ClipConfig, shapes: Shapes, name: string): Draw => {
+  const { vision_config, text_config } = config
+  if (name === "logit_scale") return constant(config.logit_scale_init_value)
+  if (isNorm(name)) return constant(name.endsWith("weight") ? 1 : 0)
+  if (name === "visual_projection.weight") return normal(vision_config.hidden_size ** -0.5)
+  if (name === "text_projection.weight") return normal(text_config.hidden_size ** -0.5)
+  if (name.startsWith("vision_model.")) return clipVisionDraw(name, shapes, vision_config.hidden_size)
+  if (text_config.model_type === "bert") return bertDraw(name)
+  return clipTextDraw(name, shapes, text_config.hidden_size, text_config.num_hidden_layers)
+}
+
+const blipDraw = (config: BlipConfig, shapes: Shapes, name: string): Draw => {
+  if (name === "temp") return constant(0.07)
+  if (name === "logit_scale") return constant(config.logit_scale_init_value)
+  if (isNorm(name)) return constant(name.endsWith("weight") ? 1 : 0)
+  if (/^(vision_proj|text_proj|itm_head)\./.test(name)) return torchDefault(name, shapes)
+  if (name.endsWith("patch_embedding.bias")) return torchDefault(name, shapes)
+  return bertDraw(name)
+}
+
+const drawValues = (seed: number, name: string, count: number, draw: Draw): Float32Array => {
+  if (draw.kind === "constant") return new Float32Array(count).fill(draw.value)
+  const key = randomKey(seed, "init", name)
+  if (draw.kind === "normal") return normals(key, count).map((value) => value * draw.std)
+  return uniforms(key, count).map((value) => (2 * value - 1) * draw.bound)
+}
+
+const drawAll = (seed: number, shapes: Shapes, drawOf: (name: string) => Draw): Arrays =>
+  Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, drawValues(seed, name, sizeOf(shape), drawOf(name))])
+  )
+
+export const initClip = (config: ClipConfig, shapes: Shapes, seed: number): Arrays =>
+  drawAll(seed, shapes, (name) => clipDraw(config, shapes, name))
+
+export const initBlip = (config: BlipConfig, shapes: Shapes, seed: number): Arrays =>
+  drawAll(seed, shapes, (name) => blipDraw(config, shapes, name))

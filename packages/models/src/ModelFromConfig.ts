@@ -1,0 +1,11 @@
+/** From a JSON config in Hugging Face's words to a model. */
+import { blipModel } from "./Blip.ts"
+import { clipModel } from "./Clip.ts"
+import { parseConfig } from "./Config.ts"
+import type { Model } from "./Model.ts"
+
+/** Throws a `ConfigError` that names every wrong key. `modelFromConfig(model.config)` is the same model. */
+export const modelFromConfig = (config: unknown): Model => {
+  const parsed = parseConfig(config)
+  return parsed.model_type === "clip" ? clipModel(parsed) : blipModel(parsed)
+}

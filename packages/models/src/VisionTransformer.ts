@@ -1,0 +1,127 @@
+/**
+ * The image tower: a pre-LN Vision Transformer in CLIP's and in BLIP's form.
+ *
+ *   pixels [B, 3, S, S]  ->  tokens [B, N, D] before the last norm;  N = (S / patch)^2 + 1, the class token first
+ *
+ * | | CLIP (Radford et al. 2021, 3.2) | BLIP (Li et al. 2022, 3.1) |
+ * |---|---|---|
+ * | patch embedding | no bias | bias |
+ * | norm before the blocks | yes, `pre_layrnorm` (sic) | no |
+ * | attention weights | q, k, v apart | one `qkv` |
+ * | last norm | of the class token | of all tokens |
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import type { TowerConfig, VisionConfig } from "./Config.ts"
+import { activate, attention, dim, linear, norm, patchify, splitHeads, weightOf } from "./Layers.ts"
+import type { Shapes, Weights } from "./Model.ts"
+import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
+
+export type Family = "clip" | "blip"
+
+/** A pre-LN block's weights; CLIP's text tower is made of the same blocks. */
+export const blockShapes = (name: string, family: Family, config: TowerConfig): Shapes => {
+  const { hidden_size: D, intermediate_size } = config
+  const attentionShapes =
+    family === "blip"
+      ? { ...linearShapes(`${name}.self_attn.qkv`, 3 * D, D), ...linearShapes(`${name}.self_attn.projection`, D, D) }
+      : Object.assign(
+          {},
+          ...["q_proj", "k_proj", "v_proj", "out_proj"].map((part) => linearShapes(`${name}.self_attn.${part}`, D, D))
+        )
+  return {
+    ...attentionShapes,
+    ...normShapes(`${name}.layer_norm1`, D),
+    ...linearShapes(`${name}.mlp.fc1`, intermediate_size, D),
+    ...linearShapes(`${name}.mlp.fc2`, D, intermediate_size),
+    ...normShapes(`${name}.layer_norm2`, D)
+  }
+}
+
+const selfAttention = (
+  weights: Weights,
+  name: string,
+  family: Family,
+  x: Tensor,
+  heads: number,
+  mask?: Tensor
+): Tensor => {
+  if (family === "blip") {
+    const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2) as [Tensor, Tensor, Tensor]
+    const mixed = attention(splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads), mask)
+    return linear(weights, `${name}.projection`, mixed)
+  }
+  const part = (which: string): Tensor => splitHeads(linear(weights, `${name}.${which}`, x), heads)
+  return linear(weights, `${name}.out_proj`, attention(part("q_proj"), part("k_proj"), part("v_proj"), mask))
+}
+
+/** One pre-LN block on [B, T, D]. */
+export const block = (
+  weights: Weights,
+  name: string,
+  family: Family,
+  config: TowerConfig,
+  x: Tensor,
+  mask?: Tensor
+): Tensor => {
+  const { layer_norm_eps, num_attention_heads, hidden_act } = config
+  const normed = norm(weights, `${name}.layer_norm1`, x, layer_norm_eps)
+  const h = tf.add(x, selfAttention(weights, `${name}.self_attn`, family, normed, num_attention_heads, mask))
+  const wide = linear(weights, `${name}.mlp.fc1`, norm(weights, `${name}.layer_norm2`, h, layer_norm_eps))
+  return tf.add(h, linear(weights, `${name}.mlp.fc2`, activate(hidden_act, wide)))
+}
+
+export const numImageTokens = (config: VisionConfig): number => (config.image_size / config.patch_size) ** 2 + 1
+
+export const visionShapes = (family: Family, config: VisionConfig): Shapes => {
+  const { hidden_size: D, patch_size, num_hidden_layers } = config
+  const N = numImageTokens(config)
+  const patch = "vision_model.embeddings.patch_embedding"
+  const embeddings: Shapes =
+    family === "blip"
+      ? {
+          "vision_model.embeddings.class_embedding": [1, 1, D],
+          "vision_model.embeddings.position_embedding": [1, N, D],
+          [`${patch}.bias`]: [D]
+        }
+      : {
+          "vision_model.embeddings.class_embedding": [D],
+          "vision_model.embeddings.position_embedding.weight": [N, D],
+          ...normShapes("vision_model.pre_layrnorm", D)
+        }
+  return {
+    ...embeddings,
+    [`${patch}.weight`]: [D, 3, patch_size, patch_size],
+    ...layerShapes(num_hidden_layers, (layer) => blockShapes(`vision_model.encoder.layers.${layer}`, family, config)),
+    ...normShapes("vision_model.post_layernorm", D)
+  }
+}
+
+const embedPatches = (weights: Weights, family: Family, config: VisionConfig, pixels_BCHW: Tensor): Tensor => {
+  const { hidden_size: D, patch_size } = config
+  const embeddings = "vision_model.embeddings"
+  const kernel = weightOf(weights, `${embeddings}.patch_embedding.weight`)
+  const patches = patchify(pixels_BCHW, patch_size)
+  const [B, P] = [dim(patches, 0), dim(patches, 1)]
+  const projected = tf.matMul(tf.reshape(patches, [B * P, -1]), tf.reshape(kernel, [D, -1]), false, true)
+  const biased =
+    family === "blip" ? tf.add(projected, weightOf(weights, `${embeddings}.patch_embedding.bias`)) : projected
+  const classes = tf.tile(tf.reshape(weightOf(weights, `${embeddings}.class_embedding`), [1, 1, D]), [B, 1, 1])
+  const position = weightOf(weights, `${embeddings}.position_embedding${family === "blip" ? "" : ".weight"}`)
+  return tf.add(tf.concat([classes, tf.reshape(biased, [B, P, D])], 1), tf.reshape(position, [1, P + 1, D]))
+}
+
+/** [B, N, D], before `post_layernorm`. */
+export const visionTokens = (weights: Weights, family: Family, config: VisionConfig, pixels_BCHW: Tensor): Tensor => {
+  const S = config.image_size
+  if (pixels_BCHW.rank !== 4 || dim(pixels_BCHW, 2) !== S || dim(pixels_BCHW, 3) !== S)
+    throw new Error(`expected pixels [B, 3, ${S}, ${S}], got [${pixels_BCHW.shape.join(", ")}]`)
+  let x_BND = embedPatches(weights, family, config, pixels_BCHW)
+  if (family === "clip") x_BND = norm(weights, "vision_model.pre_layrnorm", x_BND, config.layer_norm_eps)
+  for (let layer = 0; layer < config.num_hidden_layers; layer++)
+    x_BND = block(weights, `vision_model.encoder.layers.${layer}`, family, config, x_BND)
+  return x_BND
+}
+
+export const postNorm = (weights: Weights, config: VisionConfig, x: Tensor): Tensor =>
+  norm(weights, "vision_model.post_layernorm", x, config.layer_norm_eps)
