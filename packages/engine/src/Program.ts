@@ -98,10 +98,12 @@ export interface Trainer {
    */
   readonly step: (inputs: HostTensors, learning_rate: number) => Effect.Effect<StepResult, EngineError>
   /** Losses and gradients at these inputs; nothing is updated. For tests, and for gradient caching later. */
-  readonly gradients: (
-    inputs: HostTensors
-  ) => Effect.Effect<
-    { readonly losses: Readonly<Record<string, number>>; readonly outputs: HostTensors; readonly gradients: HostTensors },
+  readonly gradients: (inputs: HostTensors) => Effect.Effect<
+    {
+      readonly losses: Readonly<Record<string, number>>
+      readonly outputs: HostTensors
+      readonly gradients: HostTensors
+    },
     EngineError
   >
   /** Overwrites rows `at`, `at + 1`, ... of a state array. */

@@ -1,2 +1,6 @@
 export * from "./EngineError.ts"
 export * from "./Program.ts"
+export { capture } from "./Capture.ts"
+export * from "./Graph.ts"
+export { supportedKernels } from "./kernels/Kernels.ts"
+export { printGraph } from "./PrintGraph.ts"
