@@ -1,0 +1,87 @@
+/**
+ * ITM: does the text describe the image? (Li et al. 2022, section 3.2.)
+ *
+ *   image_tokens [B, N, D]   text [B, T]   ->   itm_loss [] over 3B rows:
+ *   the B pairs, then each text with a hard negative image, then each image with a hard negative text
+ *
+ * A negative is drawn from the batch in proportion to softmax(similarity) + 1e-4, never the own pair: by Gumbel's trick,
+ * arg max of log weight + noise, so that the random numbers are inputs of the program.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import { detached } from "../Detached.ts"
+import { dim, MASKED } from "../Layers.ts"
+import type { BlipModel, TokenTensors, Weights } from "../Model.ts"
+import { matches } from "./Contrastive.ts"
+
+/** For each of B rows, the row of the batch on the other side that makes its negative, int32 [B]. */
+export interface Negatives {
+  /** The image that goes with text b. */
+  readonly image_indices: Tensor
+  /** The text that goes with image b. */
+  readonly text_indices: Tensor
+}
+
+/** [B, B]: what a hard negative of each row is drawn in proportion to. */
+export const negativeWeights = (similarity_BB: Tensor): Tensor => {
+  const B = dim(similarity_BB, 0)
+  return tf.mul(tf.add(tf.softmax(similarity_BB, -1), 1e-4), tf.sub(1, matches(B, B)))
+}
+
+const drawNegatives = (similarity_BB: Tensor, gumbel_BB: Tensor): Tensor => {
+  const B = dim(similarity_BB, 0)
+  if (B < 2) throw new Error(`hard negatives need a batch of at least 2 pairs, got ${B}`)
+  const own = matches(B, B)
+  const logWeights = tf.log(tf.add(negativeWeights(similarity_BB), own))
+  return tf.argMax(tf.add(tf.add(logWeights, gumbel_BB), tf.mul(own, MASKED)), -1)
+}
+
+/** `gumbel_*` [B, B] are standard Gumbel noise, see `gumbels`. No gradient flows through the choice. */
+export const hardNegatives = (at: {
+  readonly similarity_i2t: Tensor
+  readonly similarity_t2i: Tensor
+  readonly gumbel_i2t: Tensor
+  readonly gumbel_t2i: Tensor
+}): Negatives => ({
+  image_indices: detached(() => drawNegatives(at.similarity_t2i, at.gumbel_t2i)),
+  text_indices: detached(() => drawNegatives(at.similarity_i2t, at.gumbel_i2t))
+})
+
+/** Rows of a tensor of any rank, as rows of a matrix: scatters of gradients are plain then. */
+const pick = (x: Tensor, indices: Tensor): Tensor =>
+  tf.reshape(tf.gather(tf.reshape(x, [dim(x, 0), -1]), indices), x.shape)
+
+export interface MatchingOutputs {
+  readonly itm_loss: Tensor
+  /** [3B, 2] in the order above; class 1 = match. */
+  readonly match_logits: Tensor
+  readonly match_accuracy: Tensor
+}
+
+/** `text` starts with [ENC]. */
+export const matching = (
+  model: BlipModel,
+  weights: Weights,
+  image_tokens: Tensor,
+  text: TokenTensors,
+  negatives: Negatives
+): MatchingOutputs => {
+  const B = dim(image_tokens, 0)
+  const images = tf.concat([image_tokens, pick(image_tokens, negatives.image_indices), image_tokens], 0)
+  const rows = (x: Tensor): Tensor => tf.concat([x, x, pick(x, negatives.text_indices)], 0)
+  const match_logits = model.matchLogits(weights, images, {
+    input_ids: rows(text.input_ids),
+    attention_mask: rows(text.attention_mask)
+  })
+  const classes = Int32Array.from({ length: 3 * B }, (_, row) => (row < B ? 1 : 0))
+  const targets = tf.tensor(
+    Float32Array.from({ length: 6 * B }, (_, i) => (i % 2 === classes[i >> 1] ? 1 : 0)),
+    [3 * B, 2]
+  )
+  const right = tf.equal(tf.argMax(match_logits, -1), tf.tensor(classes, [3 * B], "int32"))
+  return {
+    itm_loss: tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(match_logits, -1), targets), -1))),
+    match_logits,
+    match_accuracy: tf.mean(tf.cast(right, "float32"))
+  }
+}
