@@ -10,7 +10,7 @@ import { DataError } from "./DataError.ts"
 import { fieldOf, packBytes, validityOf } from "./Columns.ts"
 import { columnOf } from "./Rows.ts"
 
-export type Columns = Readonly<Record<string, Vector>>
+export type Vectors = Readonly<Record<string, Vector>>
 
 /** One chunk of a vector; several are joined first. */
 const chunkOf = (vector: Vector): Data => {
@@ -24,7 +24,7 @@ const chunkOf = (vector: Vector): Data => {
 }
 
 /** A batch of columns of equal length. */
-export const makeBatch = (columns: Columns): RecordBatch => {
+export const makeBatch = (columns: Vectors): RecordBatch => {
   const entries = Object.entries(columns)
   const length = entries[0]?.[1].length ?? 0
   const odd = entries.find(([, vector]) => vector.length !== length)
@@ -43,11 +43,11 @@ export const makeBatch = (columns: Columns): RecordBatch => {
 }
 
 /** The columns of a batch by name, in order. */
-export const columnsOf = (batch: RecordBatch): Columns =>
+export const columnsOf = (batch: RecordBatch): Vectors =>
   Object.fromEntries(batch.schema.fields.map((field) => [field.name, columnOf(batch, field.name)]))
 
 /** The batch with more columns after its own; a name that is there already is replaced in its place. */
-export const appendColumns = (batch: RecordBatch, columns: Columns): RecordBatch =>
+export const appendColumns = (batch: RecordBatch, columns: Vectors): RecordBatch =>
   makeBatch({ ...columnsOf(batch), ...columns })
 
 /** Columns picked and renamed: `{ new: old }`, in this order. */

@@ -82,7 +82,7 @@ export const validityOf = (length: number, isThere: (row: number) => boolean): V
 }
 
 /** Offsets and joined bytes of a variable-width column. Throws OverLimit past 2 GiB, Arrow's bound for one vector. */
-export const packBytes = (parts: ReadonlyArray<Uint8Array | null | undefined>) => {
+export const packBytes = (parts: ReadonlyArray<Uint8Array | null>) => {
   const valueOffsets = new Int32Array(parts.length + 1)
   let total = 0
   for (let row = 0; row < parts.length; row++) {
@@ -101,34 +101,36 @@ export const packBytes = (parts: ReadonlyArray<Uint8Array | null | undefined>) =
   return { valueOffsets, data }
 }
 
-const binaryData = (parts: ReadonlyArray<Uint8Array | null | undefined>): Data<Binary> =>
+const binaryData = (parts: ReadonlyArray<Uint8Array | null>): Data<Binary> =>
   makeData({
     type: new Binary(),
     length: parts.length,
-    ...validityOf(parts.length, (row) => parts[row] != null),
+    ...validityOf(parts.length, (row) => parts[row] !== null),
     ...packBytes(parts)
   })
 
-const utf8Data = (texts: ReadonlyArray<string | null | undefined>): Data<Utf8> => {
+const utf8Data = (texts: ReadonlyArray<string | null>): Data<Utf8> => {
   const encoder = new TextEncoder()
   return makeData({
     type: new Utf8(),
     length: texts.length,
-    ...validityOf(texts.length, (row) => texts[row] != null),
-    ...packBytes(texts.map((text) => (text == null ? null : encoder.encode(text))))
+    ...validityOf(texts.length, (row) => texts[row] !== null),
+    ...packBytes(texts.map((text) => (text === null ? null : encoder.encode(text))))
   })
 }
 
-export const textColumn = (texts: ReadonlyArray<string | null | undefined>): Vector<Utf8> =>
-  new Vector([utf8Data(texts)])
+export const textColumn = (texts: ReadonlyArray<string | null>): Vector<Utf8> => new Vector([utf8Data(texts)])
 
-export const imageColumn = (images: ReadonlyArray<EncodedImage | null | undefined>): Vector<typeof imageType> =>
+export const imageColumn = (images: ReadonlyArray<EncodedImage | null>): Vector<typeof imageType> =>
   new Vector([
     makeData({
       type: imageType,
       length: images.length,
-      ...validityOf(images.length, (row) => images[row] != null),
-      children: [binaryData(images.map((image) => image?.bytes)), utf8Data(images.map((image) => image?.path))]
+      ...validityOf(images.length, (row) => images[row] !== null),
+      children: [
+        binaryData(images.map((image) => image?.bytes ?? null)),
+        utf8Data(images.map((image) => image?.path ?? null))
+      ]
     })
   ])
 

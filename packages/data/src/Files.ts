@@ -160,10 +160,12 @@ export const openScoped = Effect.fnUntraced(function* (path: string) {
   return yield* Effect.acquireRelease(files.open(path), (file) => file.close)
 })
 
-/** Creates a file, writes all of it and flushes it to the disk. */
-export const writeWhole = Effect.fnUntraced(function* (path: string, bytes: Uint8Array) {
+/** Creates a file, writes its parts and flushes it to the disk. */
+export const writeFile = Effect.fnUntraced(function* (path: string, parts: ReadonlyArray<Uint8Array>) {
   const files = yield* Files
   const sink = yield* files.create(path)
-  yield* sink.write(bytes).pipe(Effect.onError(() => sink.abandon))
-  yield* sink.close
+  yield* Effect.forEach(parts, sink.write, { discard: true }).pipe(
+    Effect.andThen(sink.close),
+    Effect.onError(() => sink.abandon)
+  )
 })

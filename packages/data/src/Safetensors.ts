@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import { attempt, DataError } from "./DataError.ts"
-import { Files, openScoped } from "./Files.ts"
+import { openScoped, writeFile } from "./Files.ts"
 import { parseJson } from "./Json.ts"
 import { defaultLimits, overLimit } from "./limits.ts"
 import type { Limits } from "./limits.ts"
@@ -253,9 +253,6 @@ export const writeSafetensors = Effect.fnUntraced(function* (
   tensors: Readonly<Record<string, TensorData>>,
   metadata: Readonly<Record<string, string>> = {}
 ) {
-  const files = yield* Files
   const parts = yield* attempt({ code: "BadSafetensors", file: path }, () => encodeSafetensors(tensors, metadata))
-  const sink = yield* files.create(path)
-  yield* Effect.forEach(parts, sink.write, { discard: true }).pipe(Effect.onError(() => sink.abandon))
-  yield* sink.close
+  yield* writeFile(path, parts)
 })
