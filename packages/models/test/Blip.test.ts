@@ -1,4 +1,4 @@
-import "./gradients.ts"
+import "./CpuTraining.ts"
 import "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -56,8 +56,18 @@ describe("BLIP against BlipForImageTextRetrieval", () => {
     const weights = namedWeights(model, stored)
     const text = textOf(expected)
     const longer = {
-      input_ids: tf.pad(text.input_ids, [[0, 0], [0, 9]], 1),
-      attention_mask: tf.pad(text.attention_mask, [[0, 0], [0, 9]])
+      input_ids: tf.pad(
+        text.input_ids,
+        [
+          [0, 0],
+          [0, 9]
+        ],
+        1
+      ),
+      attention_mask: tf.pad(text.attention_mask, [
+        [0, 0],
+        [0, 9]
+      ])
     }
     const near = model.encodeText(weights, text).dataSync()
     assert.isAtMost(maxDifference(model.encodeText(weights, longer).dataSync(), near), 1e-6)
@@ -115,7 +125,12 @@ describe("BLIP against BlipForConditionalGeneration", () => {
     }
     assertClose(lossOf(logits, "labels", 0), expected["loss_ls00"]!, 1e-4, "no smoothing")
     assertClose(lossOf(logits, "labels", 0.1), expected["loss_ls01"]!, 1e-4, "smoothing 0.1")
-    assertClose(lossOf(logits, "labels_prompt_masked", 0.1), expected["loss_prompt_masked_ls01"]!, 1e-4, "prompt masked")
+    assertClose(
+      lossOf(logits, "labels_prompt_masked", 0.1),
+      expected["loss_prompt_masked_ls01"]!,
+      1e-4,
+      "prompt masked"
+    )
   })
 
   it("gives the same gradients", () => {

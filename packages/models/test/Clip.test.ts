@@ -1,4 +1,4 @@
-import "./gradients.ts"
+import "./CpuTraining.ts"
 import "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
