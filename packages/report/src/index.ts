@@ -1,1 +1,8 @@
-export {}
+export * from "./Gather.ts"
+export { imageUri } from "./Gallery.ts"
+export * from "./Numbers.ts"
+export * from "./Page.ts"
+export * from "./ReportStore.ts"
+export * from "./Results.ts"
+export { interval95, pairedDifference } from "./Statistics.ts"
+export * from "./Variants.ts"

@@ -1,0 +1,53 @@
+/**
+ * Reading a matrix out of a run record: which node of which variant and seed a number belongs to.
+ *
+ * `recall[data=both,seed=3].text_to_image_r1` is metric `text_to_image_r1` of node `recall`, variant `data=both`, seed 3.
+ * An axis called `seed` repeats an experiment; every other axis makes a variant.
+ */
+import type { RunRecord } from "@bootlace/graph"
+
+/** The node's id without its place in the matrix: `a[data=x]/itm` is `a/itm`. */
+export const baseName = (id: string): string => id.replace(/\[[^\]]*\]/g, "")
+
+const isSeed = (axis: string): boolean => axis === "seed" || axis === "seeds"
+
+export interface Place {
+  /** `both`, or `data=both, size=small` where there are several axes; empty outside a matrix. */
+  readonly variant: string
+  readonly seed: string
+}
+
+/** Axes without the seed: one axis is named by its value, several by `axis=value`. */
+export const placeOf = (axes: Readonly<Record<string, string>>): Place => {
+  const variant = Object.entries(axes).filter(([axis]) => !isSeed(axis))
+  const seed = Object.entries(axes).find(([axis]) => isSeed(axis))
+  return {
+    variant: variant.length === 1 ? variant[0]![1] : variant.map(([axis, value]) => `${axis}=${value}`).join(", "),
+    seed: seed?.[1] ?? ""
+  }
+}
+
+export interface Measured extends Place {
+  readonly node: string
+  readonly op: string
+  readonly kind: string
+  readonly metric: string
+  readonly value: number
+}
+
+/** Every metric of the record with its place; a metric of a node that isn't drawn stands under its own name. */
+export const measurements = (record: RunRecord): ReadonlyArray<Measured> => {
+  const nodes = record.graph.toSorted((a, b) => b.id.length - a.id.length)
+  return Object.entries(record.metrics).map(([key, value]) => {
+    const node = nodes.find((each) => key.startsWith(`${each.id}.`))
+    const id = node?.id ?? key.slice(0, Math.max(0, key.lastIndexOf(".")))
+    return {
+      node: baseName(id),
+      op: node?.op ?? "",
+      kind: node?.kind ?? "fold",
+      metric: key.slice(id === "" ? 0 : id.length + 1),
+      value,
+      ...placeOf(node?.axes ?? {})
+    }
+  })
+}
