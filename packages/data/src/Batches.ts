@@ -70,9 +70,12 @@ export const filterRows = (batch: RecordBatch, mask: ArrayLike<number>): RecordB
   return takeRows(batch, kept.subarray(0, count))
 }
 
-/** All rows, in order; columns are matched by name and must have equal types. */
-export const concatBatches = (batches: ReadonlyArray<RecordBatch>): RecordBatch => {
-  if (batches.length === 1) return batches[0]!
+/** All rows, in order; columns are matched by name and must have equal types. One batch is given back as it is. */
+export const concatBatches = (batches: ReadonlyArray<RecordBatch>): RecordBatch =>
+  batches.length === 1 ? batches[0]! : compactBatches(batches)
+
+/** All rows, in order, copied into memory of their own: equal rows have equal bytes, whatever they were cut from. */
+export const compactBatches = (batches: ReadonlyArray<RecordBatch>): RecordBatch => {
   const total = batches.reduce((rows, batch) => rows + batch.numRows, 0)
   const which = new Int32Array(total)
   const rows = new Int32Array(total)
