@@ -9,6 +9,7 @@ import "@tensorflow/tfjs-backend-cpu"
 import { registerGradients } from "./gradients/Gradients.ts"
 import type { Value } from "./Graph.ts"
 import { showShape, sizeOf } from "./Graph.ts"
+import { arrayClass } from "./HostTensors.ts"
 import { compositeGradients } from "./kernels/CompositeKernels.ts"
 import { dtypeOf } from "./kernels/ElementwiseKernels.ts"
 import { kernels } from "./kernels/Kernels.ts"
@@ -23,8 +24,6 @@ type Data = Float32Array | Int32Array | Uint8Array
 const isData = (values: unknown): values is Data =>
   values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array
 
-export const dataClass = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
-
 class CaptureBackend extends tf.KernelBackend {
   readonly values = new tf.DataStorage<Value>(this, tf.engine())
 
@@ -36,7 +35,7 @@ class CaptureBackend extends tf.KernelBackend {
 
   override move(id: object, values: tf.BackendValues, shape: Array<number>, dtype: DataType): void {
     const kind = dtypeOf(dtype)
-    const data = isData(values) ? values : dataClass[kind].from(values as unknown as ArrayLike<number>)
+    const data = isData(values) ? values : arrayClass[kind].from(values as unknown as ArrayLike<number>)
     this.values.set(id, constant(data, shape, kind))
   }
 
@@ -44,7 +43,7 @@ class CaptureBackend extends tf.KernelBackend {
     const value = this.values.get(id)
     if (value.data !== undefined) return value.data
     const number = splatOf(value)
-    if (number !== undefined) return new dataClass[value.dtype](sizeOf(value.shape)).fill(number)
+    if (number !== undefined) return new arrayClass[value.dtype](sizeOf(value.shape)).fill(number)
     return fail(
       `the ${value.op} result ${showShape(value.shape)} was read while the program is captured; only the graph runs later, so return the tensor instead`,
       "InvalidProgram"
@@ -119,4 +118,8 @@ const momentsOf = (y: Tensor) => {
 
 tf.registerBackend(captureBackend, () => backend, 0)
 kernels.forEach(register)
-registerGradients(compositeGradients(momentsOf))
+
+/** Again, after another package has registered its own. */
+export const registerEngineGradients = (): void => registerGradients(compositeGradients(momentsOf))
+
+registerEngineGradients()

@@ -42,6 +42,9 @@ export function reduce(op: Reduction, x: Value, axes: ReadonlyArray<number>, kee
     return reshape(matmul(ones, reshape(x, [count, sizeOf(x.shape) / count]), false, false), shape)
   }
   const kept = x.shape.map((length, axis) => (long.includes(axis) ? 1 : length))
+  if (op === "ReduceSum" && x.op === "Mul" && x.inputs[0] === x.inputs[1] && sameShape(x.inputs[0]!.shape, x.shape)) {
+    return reshape(make("ReduceSumSquare", [x.inputs[0]!], kept, x.dtype, { axes: long }), shape)
+  }
   return reshape(make(op, [x], kept, x.dtype, { axes: long }), shape)
 }
 

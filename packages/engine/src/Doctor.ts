@@ -1,0 +1,36 @@
+/** Which executors run on this machine, and what the others lack. */
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect } from "effect"
+import type { EagerBackend } from "./eager/TfjsBackend.ts"
+import { loadBackend } from "./eager/TfjsBackend.ts"
+import type { EngineError } from "./EngineError.ts"
+import { instructionSet } from "./InstructionSet.ts"
+import { startSessions } from "./onnx/SessionClient.ts"
+
+export interface Diagnosis {
+  readonly executor: "onnx" | "eager"
+  /** The backend, of an eager one. */
+  readonly backend?: EagerBackend
+  readonly available: boolean
+  readonly detail: string
+}
+
+const examine = (base: Pick<Diagnosis, "executor" | "backend">, attempt: Effect.Effect<string, EngineError>) =>
+  attempt.pipe(
+    Effect.map((detail): Diagnosis => ({ ...base, available: true, detail })),
+    Effect.catch((error) => Effect.succeed<Diagnosis>({ ...base, available: false, detail: error.detail }))
+  )
+
+const onnx = Effect.scoped(startSessions({ threads: 1 })).pipe(
+  Effect.map(({ version }) => `onnxruntime-node ${version}, cpu ${instructionSet()}`)
+)
+
+/** Loads each executor in turn; never fails. */
+export const engineDoctor: Effect.Effect<ReadonlyArray<Diagnosis>> = Effect.all([
+  examine({ executor: "onnx" }, onnx),
+  examine({ executor: "eager", backend: "cpu" }, Effect.succeed(`tfjs ${tf.version_core}, JavaScript`)),
+  examine(
+    { executor: "eager", backend: "tensorflow" },
+    Effect.as(loadBackend("tensorflow"), `tfjs ${tf.version_core} on libtensorflow`)
+  )
+])

@@ -1,0 +1,18 @@
+/** The engine as a service: operators ask for it, the run decides which executor it is. */
+import { Context, Layer } from "effect"
+import type { EagerOptions } from "./eager/EagerExecutor.ts"
+import { makeEagerExecutor } from "./eager/EagerExecutor.ts"
+import type { EngineError } from "./EngineError.ts"
+import type { OnnxOptions } from "./onnx/OnnxExecutor.ts"
+import { makeOnnxExecutor } from "./onnx/OnnxExecutor.ts"
+import type { Executor } from "./Program.ts"
+
+export class Engine extends Context.Service<Engine, Executor>()("@bootlace/engine/Engine") {
+  /** ONNX Runtime in a worker thread; fails with Unavailable where it has no binary. */
+  static readonly onnx = (options: OnnxOptions): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, makeOnnxExecutor(options))
+
+  /** A tfjs backend, operation by operation. */
+  static readonly eager = (options: EagerOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, makeEagerExecutor(options))
+}

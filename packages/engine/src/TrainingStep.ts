@@ -1,0 +1,72 @@
+/**
+ * The tensor mathematics of one training step in plain tfjs, the same for every executor: twin, losses, gradients and their norm.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { EngineError } from "./EngineError.ts"
+import { showShape } from "./Graph.ts"
+import { mapTensors } from "./HostTensors.ts"
+import type { Tensors, TrainingProgram, TrainingTensors } from "./Program.ts"
+
+export interface Differentiated {
+  readonly losses: Tensors
+  readonly total: Tensor
+  /** Global L2 norm over all gradients; 0 where no weight has one. */
+  readonly grad_norm: Tensor
+  readonly outputs: Tensors
+  /** Of the weights that the losses depend on; the others have none, and the optimiser leaves them alone, as torch does. */
+  readonly gradients: Tensors
+}
+
+/** momentum * twin + (1 - momentum) * weight (BLIP's momentum encoders). */
+export const momentumTwin = (twin: Tensors, weights: Tensors, momentum: number): Tensors =>
+  mapTensors(twin, (tensor, name) => tf.add(tf.mul(tensor, momentum), tf.mul(weights[name]!, 1 - momentum)))
+
+export function differentiate(program: TrainingProgram, at: TrainingTensors): Differentiated {
+  const names = Object.keys(at.weights)
+  let losses: Tensors = {}
+  let outputs: Tensors = {}
+  const { value: total, grads } = tf.engine().gradients(
+    () => {
+      const result = program.run(at)
+      checkLosses(program.name, result.losses)
+      // What the tape's scope would dispose of is kept, and handed to the caller's scope below.
+      losses = mapTensors(result.losses, (loss) => tf.keep(tf.clone(loss)))
+      outputs = mapTensors(result.outputs, (output) => tf.keep(tf.clone(output)))
+      return Object.values(result.losses).reduce((sum, loss) => tf.add(sum, loss))
+    },
+    names.map((name) => at.weights[name]!),
+    undefined,
+    true
+  )
+  const gradients: Record<string, Tensor> = {}
+  names.forEach((name, index) => {
+    const gradient = grads[index] as Tensor | null | undefined
+    if (gradient !== null && gradient !== undefined) gradients[name] = gradient
+  })
+  return { losses: release(losses), total, grad_norm: norm(gradients), outputs: release(outputs), gradients }
+}
+
+function norm(gradients: Tensors): Tensor {
+  const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)))
+  return squares.length === 0 ? tf.scalar(0) : tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)))
+}
+
+/** Kept tensors as ones that the surrounding tidy owns. */
+const release = (kept: Tensors): Tensors =>
+  mapTensors(kept, (tensor) => {
+    const owned = tf.clone(tensor)
+    tensor.dispose()
+    return owned
+  })
+
+function checkLosses(program: string, losses: Tensors): void {
+  const entries = Object.entries(losses)
+  const invalid = (detail: string) => new EngineError({ reason: "InvalidProgram", program, detail })
+  if (entries.length === 0) throw invalid("a training program must give at least one loss")
+  for (const [name, loss] of entries) {
+    if (loss.shape.length !== 0 || loss.dtype !== "float32") {
+      throw invalid(`the loss ${name} must be a float32 scalar, got ${loss.dtype}${showShape(loss.shape)}`)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * A graph as an ONNX model for ONNX Runtime. Input and output names are the graph's; values between are numbered as `printGraph` numbers them.
+ *
+ * Sizes, axes and other integer operands of ONNX operations are int64 initializers, shared by content.
+ */
+import type { Graph, Value } from "../Graph.ts"
+import { sizeOf } from "../Graph.ts"
+import { lowerOperation } from "./LowerOperation.ts"
+import type { DType } from "../Program.ts"
+import { encodeModel } from "./Protobuf.ts"
+import type { OnnxAttribute, OnnxInitializer, OnnxNode } from "./Protobuf.ts"
+
+/** What lowering one operation may do to the model. */
+export interface Emitter {
+  readonly nameOf: (value: Value) => string
+  readonly node: (
+    op: string,
+    inputs: ReadonlyArray<string>,
+    output: string,
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+    domain?: string
+  ) => void
+  /** A node with several outputs. */
+  readonly nodeOf: (
+    op: string,
+    inputs: ReadonlyArray<string>,
+    outputs: ReadonlyArray<string>,
+    attributes: Readonly<Record<string, OnnxAttribute>>
+  ) => void
+  readonly integers: (numbers: ReadonlyArray<number>) => string
+  readonly scalar: (number: number, dtype: DType) => string
+  readonly tensor: (name: string, value: Value, data: Float32Array | Int32Array | Uint8Array) => void
+}
+
+const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+export function lower(graph: Graph): Uint8Array {
+  const nodes: Array<OnnxNode> = []
+  const initializers = new Map<string, OnnxInitializer>()
+  const names = new Map<Value, string>()
+  graph.values.forEach((value, index) => names.set(value, valueName(value, index, names)))
+  const share = (initializer: OnnxInitializer): string => {
+    if (!initializers.has(initializer.name)) initializers.set(initializer.name, initializer)
+    return initializer.name
+  }
+  const emitter: Emitter = {
+    nameOf: (value) => names.get(value)!,
+    node: (op, inputs, output, attributes = {}, domain = "") =>
+      nodes.push({ op, inputs, outputs: [output], attributes, domain }),
+    nodeOf: (op, inputs, outputs, attributes) => nodes.push({ op, inputs, outputs, attributes, domain: "" }),
+    integers: (numbers) => {
+      const data = BigInt64Array.from(numbers, BigInt)
+      return share({ name: `#${numbers.join(",")}`, dtype: "int64", shape: [numbers.length], bytes: bytesOf(data) })
+    },
+    scalar: (number, dtype) =>
+      share({ name: `#${dtype} ${number}`, dtype, shape: [], bytes: bytesOf(filled(number, dtype, 1)) }),
+    tensor: (name, { dtype, shape }, data) => void share({ name, dtype, shape, bytes: bytesOf(data) })
+  }
+  const outputs = nameOutputs(graph, names)
+  for (const value of graph.values) lowerOperation(value, emitter)
+  for (const { name, value } of outputs)
+    if (names.get(value) !== name) emitter.node("Identity", [names.get(value)!], name)
+  return encodeModel({
+    name: graph.name,
+    nodes,
+    inputs: Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+    outputs: outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape })),
+    initializers: [...initializers.values()]
+  })
+}
+
+/** Splats up to this size are stored, larger ones expanded at run time. */
+const storedSplat = 4096
+
+export const filled = (number: number, dtype: DType, length: number): Float32Array | Int32Array | Uint8Array =>
+  dtype === "float32"
+    ? new Float32Array(length).fill(number)
+    : dtype === "int32"
+      ? new Int32Array(length).fill(number)
+      : new Uint8Array(length).fill(number)
+
+export const isStored = (value: Value): boolean => sizeOf(value.shape) <= storedSplat
+
+function valueName(value: Value, index: number, names: ReadonlyMap<Value, string>): string {
+  if (value.op === "Input") return value.attributes.name as string
+  if (value.op === "Out") return `${names.get(value.inputs[0]!)}.${value.attributes.index as number}`
+  return `%${index}`
+}
+
+/**
+ * An operation that gives an output writes it under the output's name, so that it can write straight into a caller's buffer. Inputs,
+ * constants and values that are already an output are copied.
+ */
+function nameOutputs(
+  graph: Graph,
+  names: Map<Value, string>
+): ReadonlyArray<{ readonly name: string; readonly value: Value }> {
+  const taken = new Set<Value>()
+  return Object.entries(graph.outputs).map(([name, value]) => {
+    const computed = !["Input", "Constant", "Splat", "Out"].includes(value.op) && value.op !== "LayerNormalization"
+    if (computed && !taken.has(value)) names.set(value, name)
+    taken.add(value)
+    return { name, value }
+  })
+}

@@ -1,0 +1,110 @@
+/** One operation of a graph as one or a few ONNX nodes. */
+import type { Value } from "../Graph.ts"
+import { sizeOf } from "../Graph.ts"
+import type { Emitter } from "./Lower.ts"
+import { filled, isStored } from "./Lower.ts"
+import { elementType } from "./Protobuf.ts"
+
+type Lowering = (value: Value, emitter: Emitter, inputs: ReadonlyArray<string>, output: string) => void
+
+const microsoft = "com.microsoft"
+const numbers = (value: Value, attribute: string) => value.attributes[attribute] as ReadonlyArray<number>
+const number = (value: Value, attribute: string) => value.attributes[attribute] as number
+const flag = (value: Value, attribute: string) => Number(value.attributes[attribute])
+
+const plain: Lowering = (value, { node }, inputs, output) => node(value.op, inputs, output)
+
+const withAxis: Lowering = (value, { node }, inputs, output) =>
+  node(value.op, inputs, output, { axis: number(value, "axis") })
+
+const toShape: Lowering = (value, { node, integers }, [x], output) =>
+  node(value.op, [x!, integers(value.shape)], output)
+
+const reduction: Lowering = (value, { node, integers }, [x], output) =>
+  node(value.op, [x!, integers(numbers(value, "axes"))], output, { keepdims: 1 })
+
+const position: Lowering = (value, { node }, inputs, output) => {
+  node(value.op, inputs, `${output}.int64`, { axis: number(value, "axis"), keepdims: 0 })
+  node("Cast", [`${output}.int64`], output, { to: elementType.int32 })
+}
+
+/** Gemm and FusedMatMul read a transposed operand in place; the copy that a Transpose node makes costs more. */
+const matmul: Lowering = (value, { node }, inputs, output) => {
+  const transposes = { transA: flag(value, "transposeA"), transB: flag(value, "transposeB") }
+  if (transposes.transA + transposes.transB === 0) return node("MatMul", inputs, output)
+  const flat = value.inputs.every((operand) => operand.shape.length === 2)
+  return flat ? node("Gemm", inputs, output, transposes) : node("FusedMatMul", inputs, output, transposes, microsoft)
+}
+
+const slice: Lowering = (value, { node, integers }, [x], output) => {
+  const [begin, size, step] = [numbers(value, "begin"), numbers(value, "size"), numbers(value, "step")]
+  const end = begin.map((start, index) => {
+    const after = start + size[index]! * step[index]!
+    // Going backwards, the end before element 0 is any number below minus the length.
+    return after < 0 ? -value.inputs[0]!.shape[numbers(value, "axes")[index]!]! - 1 : after
+  })
+  node("Slice", [x!, integers(begin), integers(end), integers(numbers(value, "axes")), integers(step)], output)
+}
+
+/**
+ * ScatterND with reduction "add" would be the natural operation, but ONNX Runtime 1.30 loses updates in it when a position
+ * repeats and it runs on several threads. ScatterElements adds one by one.
+ */
+const scatterAdd: Lowering = (value, { node, integers, scalar }, [rows, positions], output) => {
+  const [count, width] = value.inputs[0]!.shape as [number, number]
+  node("Expand", [scalar(0, "float32"), integers(value.shape)], `${output}.zeros`)
+  node("Reshape", [positions!, integers([count, 1])], `${output}.column`)
+  node("Expand", [`${output}.column`, integers([count, width])], `${output}.positions`)
+  node("ScatterElements", [`${output}.zeros`, `${output}.positions`, rows!], output, { axis: 0, reduction: "add" })
+}
+
+const splat: Lowering = (value, { node, scalar, integers, tensor }, _, output) => {
+  const fill = number(value, "value")
+  if (isStored(value)) return tensor(output, value, filled(fill, value.dtype, sizeOf(value.shape)))
+  return node("Expand", [scalar(fill, value.dtype), integers(value.shape)], output)
+}
+
+const lowerings: Readonly<Record<string, Lowering>> = {
+  Input: () => {},
+  Out: () => {},
+  Constant: (value, { tensor }, _, output) => tensor(output, value, value.data!),
+  Splat: splat,
+  Cast: (value, { node }, inputs, output) => node("Cast", inputs, output, { to: elementType[value.dtype] }),
+  Expand: toShape,
+  Reshape: toShape,
+  Transpose: (value, { node }, inputs, output) => node("Transpose", inputs, output, { perm: numbers(value, "perm") }),
+  Concat: withAxis,
+  Gather: withAxis,
+  Softmax: withAxis,
+  LogSoftmax: withAxis,
+  Slice: slice,
+  Tile: (value, { node, integers }, [x], output) => node("Tile", [x!, integers(numbers(value, "repeats"))], output),
+  Pad: (value, { node, integers, scalar }, [x], output) =>
+    node("Pad", [x!, integers(numbers(value, "pads")), scalar(number(value, "fill"), value.dtype)], output),
+  ReduceSum: reduction,
+  ReduceSumSquare: reduction,
+  ReduceMean: reduction,
+  ReduceMax: reduction,
+  ReduceMin: reduction,
+  ReduceProd: reduction,
+  ArgMax: position,
+  ArgMin: position,
+  CumSum: (value, { node, scalar }, [x], output) =>
+    node("CumSum", [x!, scalar(number(value, "axis"), "int32")], output, {
+      exclusive: flag(value, "exclusive"),
+      reverse: flag(value, "reverse")
+    }),
+  MatMul: matmul,
+  ScatterAdd: scatterAdd,
+  LayerNormalization: (value, { nodeOf }, inputs, output) =>
+    nodeOf("LayerNormalization", inputs, [output, `${output}.1`, `${output}.2`], {
+      axis: -1,
+      epsilon: { float: number(value, "epsilon") }
+    }),
+  QuickGelu: (_, { node }, inputs, output) => node("QuickGelu", inputs, output, { alpha: { float: 1.702 } }, microsoft)
+}
+
+export function lowerOperation(value: Value, emitter: Emitter): void {
+  const lowering = lowerings[value.op] ?? plain
+  lowering(value, emitter, value.inputs.map(emitter.nameOf), emitter.nameOf(value))
+}

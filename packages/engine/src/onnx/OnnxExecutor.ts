@@ -1,0 +1,80 @@
+/**
+ * The default executor: captured programs run by ONNX Runtime on the CPU, in a worker thread that owns weights and moments, so
+ * that the caller's event loop stays free. One call at a time; calls wait for their turn.
+ */
+import { Effect, Semaphore } from "effect"
+import type { Scope } from "effect"
+import { EngineError } from "../EngineError.ts"
+import { checkTensors, pick } from "../CheckTensors.ts"
+import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { instructionSet } from "../InstructionSet.ts"
+import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
+import { inferenceGraph } from "./Compile.ts"
+import { trainOnnx } from "./OnnxTrainer.ts"
+import { makeSessionCache } from "./SessionCache.ts"
+import type { SessionClient } from "./SessionClient.ts"
+import { startSessions } from "./SessionClient.ts"
+
+export interface OnnxOptions {
+  /** Threads per operation. Part of what fixes a result's bits. */
+  readonly threads: number
+}
+
+/** Fails with Unavailable where onnxruntime-node has no binary. */
+export const makeOnnxExecutor = (options: OnnxOptions): Effect.Effect<Executor, EngineError, Scope.Scope> =>
+  Effect.map(startSessions(options), (client) => onnxExecutor(client, options))
+
+let spaces = 0
+
+/** The executor over a running session worker. */
+export const onnxExecutor = (client: SessionClient, { threads }: OnnxOptions): Executor => {
+  const lock = Semaphore.makeUnsafe(1)
+  return {
+    name: "onnx",
+    numerics: `onnxruntime-node ${client.version} cpu ${instructionSet()} threads=${threads} fp32`,
+    load: (weights) => loadModel(client, lock, weights)
+  }
+}
+
+const loadModel = (
+  client: SessionClient,
+  lock: Semaphore.Semaphore,
+  given: HostTensors
+): Effect.Effect<LoadedModel, EngineError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const space = ++spaces
+    const specs = specsOf(given)
+    yield* checkTensors("load", "weight", given)
+    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) })
+    yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
+    const cache = yield* makeSessionCache(client)
+    const read = client.ask("weights", { _tag: "Read", space, prefix: "w:" })
+
+    const run = (program: Program, inputs: HostTensors) =>
+      Effect.gen(function* () {
+        const { name } = program
+        yield* checkTensors(name, "input", inputs)
+        const used = yield* pick(name, specs, program.weights)
+        const compiled = yield* cache.get(program, shapeKey(inputs), () =>
+          inferenceGraph(program, used, specsOf(inputs))
+        )
+        const results = yield* client.ask(name, {
+          _tag: "Run",
+          session: compiled.session,
+          spaces: [space],
+          inputs: prefixed("x:", inputs)
+        })
+        const outputs = under("y:", results)
+        const bad = firstNonFinite(outputs)
+        if (bad !== undefined)
+          return yield* new EngineError({ reason: "NonFinite", program: name, detail: `the output ${bad}` })
+        return outputs
+      })
+
+    return {
+      run: (program, inputs) => lock.withPermits(1)(run(program, inputs)),
+      weights: lock.withPermits(1)(read),
+      train: (program, optimizer, start) =>
+        trainOnnx({ client, lock, space, specs }, ++spaces, program, optimizer, start)
+    }
+  })

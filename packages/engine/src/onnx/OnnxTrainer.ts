@@ -1,0 +1,189 @@
+/**
+ * Training in the session worker. A step is: forward and backward; a check that everything is finite; then, and only then, the
+ * twin and the weights with their moments, in place. The twin of step n is computed twice, once inside the forward graph and once over
+ * itself, so that a refused step leaves it as it was without a second copy.
+ */
+import { Effect } from "effect"
+import type { Scope, Semaphore } from "effect"
+import { adamWScalars } from "../AdamW.ts"
+import { EngineError } from "../EngineError.ts"
+import { checkEnqueue, checkTensors, pick } from "../CheckTensors.ts"
+import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
+import type {
+  HostTensor,
+  HostTensors,
+  Optimizer,
+  Specs,
+  Trainer,
+  TrainingProgram,
+  TrainingSnapshot,
+  TrainingStart
+} from "../Program.ts"
+import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
+import type { StepNumbers, TrainingSpecs } from "../TrainingChecks.ts"
+import { stepGraph, twinGraph, updateGraph } from "./Compile.ts"
+import type { CompiledSession, SessionCache } from "./SessionCache.ts"
+import { makeSessionCache } from "./SessionCache.ts"
+import type { Command } from "./Protocol.ts"
+import type { SessionClient } from "./SessionClient.ts"
+
+export interface TrainedModel {
+  readonly client: SessionClient
+  readonly lock: Semaphore.Semaphore
+  /** Where the worker keeps the model's weights. */
+  readonly space: number
+  readonly specs: Specs
+}
+
+/** One training and where its tensors are. */
+interface Training extends TrainedModel {
+  readonly program: TrainingProgram
+  readonly optimizer: Optimizer
+  readonly own: TrainingSpecs
+  /** Where the worker keeps moments, gradients, twin and state. */
+  readonly ownSpace: number
+  readonly cache: SessionCache
+  step: number
+}
+
+interface Pass extends StepNumbers {
+  readonly compiled: CompiledSession
+  readonly outputs: HostTensors
+}
+
+export const trainOnnx = (
+  model: TrainedModel,
+  ownSpace: number,
+  program: TrainingProgram,
+  optimizer: Optimizer,
+  start: TrainingStart
+): Effect.Effect<Trainer, EngineError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const own = yield* checkStart(program, optimizer, start, model.specs)
+    const cache = yield* makeSessionCache(model.client)
+    const step = start._tag === "Resumed" ? start.snapshot.step : 0
+    const training: Training = { ...model, program, optimizer, own, ownSpace, cache, step }
+    yield* Effect.addFinalizer(() => Effect.ignore(ask(training, { _tag: "Drop", space: ownSpace })))
+    // A step that has begun ends: interrupted halfway, it would have moved the twin and not the weights.
+    const exclusive = <A>(effect: Effect.Effect<A, EngineError>) =>
+      model.lock.withPermits(1)(Effect.uninterruptible(effect))
+    yield* exclusive(place(training, start))
+    return {
+      step: (inputs, learning_rate) => exclusive(takeStep(training, inputs, learning_rate)),
+      gradients: (inputs) => exclusive(gradients(training, inputs)),
+      enqueue: (state, at, rows) => exclusive(enqueue(training, state, at, rows)),
+      snapshot: exclusive(snapshot(training))
+    }
+  })
+
+const ask = (training: Training, command: Command) => training.client.ask(training.program.name, command)
+
+const read = (training: Training, space: number, prefix: string, names: ReadonlyArray<string>) =>
+  Effect.flatMap(ask(training, { _tag: "Read", space, prefix }), (all) => pick(training.program.name, all, names))
+
+const place = (training: Training, start: TrainingStart) =>
+  Effect.gen(function* () {
+    const { own, ownSpace, program } = training
+    const put = (space: number, prefix: string, tensors: HostTensors) =>
+      ask(training, { _tag: "Put", space, tensors: prefixed(prefix, tensors) })
+    const clear = (prefix: string) =>
+      ask(training, { _tag: "Zeros", space: ownSpace, specs: prefixed(prefix, own.weights) })
+    yield* clear("g:")
+    if (start._tag === "Resumed") {
+      yield* put(training.space, "w:", start.snapshot.weights)
+      yield* put(ownSpace, "m:", start.snapshot.exp_avg)
+      yield* put(ownSpace, "v:", start.snapshot.exp_avg_sq)
+    } else {
+      yield* clear("m:")
+      yield* clear("v:")
+    }
+    const { twin, state } = start._tag === "Resumed" ? start.snapshot : start
+    yield* put(ownSpace, "t:", twin ?? (yield* read(training, training.space, "w:", program.twin)))
+    yield* put(ownSpace, "s:", state)
+  })
+
+const run = (training: Training, { session }: CompiledSession, inputs: HostTensors) =>
+  ask(training, { _tag: "Run", session, spaces: [training.ownSpace, training.space], inputs })
+
+const momentumOf = ({ optimizer }: Training) => optimizer.momentum ?? 1
+
+const numberOf = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN
+
+/** Forward and backward; the gradients stay in the worker. */
+const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect<Pass, EngineError> =>
+  Effect.gen(function* () {
+    const { program, cache, own } = training
+    yield* checkTensors(program.name, "input", inputs)
+    const compiled = yield* cache.get(program, shapeKey(inputs), () =>
+      stepGraph(program, own, specsOf(inputs), momentumOf(training))
+    )
+    const results = yield* run(training, compiled, prefixed("x:", inputs))
+    return {
+      compiled,
+      losses: mapTensors(under("l:", results), numberOf),
+      total: numberOf(results.total),
+      grad_norm: numberOf(results.grad_norm),
+      outputs: under("y:", results)
+    }
+  })
+
+const weightsWithGradient = ({ graph }: CompiledSession) => Object.keys(under("g:", graph.outputs))
+
+const takeStep = (training: Training, inputs: HostTensors, learning_rate: number) =>
+  Effect.gen(function* () {
+    const pass = yield* forwardBackward(training, inputs)
+    const gradients = ask(training, { _tag: "Read", space: training.ownSpace, prefix: "g:" })
+    yield* assertFiniteStep(training.program.name, training.step + 1, pass, gradients)
+    yield* updateTwin(training)
+    yield* updateWeights(training, pass, learning_rate)
+    training.step += 1
+    return { losses: pass.losses, total: pass.total, grad_norm: pass.grad_norm, outputs: pass.outputs }
+  })
+
+const updateTwin = (training: Training) =>
+  Effect.gen(function* () {
+    const { program, own, cache } = training
+    if (program.twin.length === 0) return
+    const compiled = yield* cache.get(twinGraph, "", () => twinGraph(program.name, own.twin, momentumOf(training)))
+    yield* run(training, compiled, {})
+  })
+
+const updateWeights = (training: Training, { compiled, grad_norm }: Pass, learning_rate: number) =>
+  Effect.gen(function* () {
+    const { program, optimizer, own, cache, step } = training
+    const names = weightsWithGradient(compiled)
+    if (names.length === 0) return
+    const moved = yield* pick(program.name, own.weights, names)
+    const update = yield* cache.get(updateGraph, names.join(), () => updateGraph(program.name, moved, optimizer))
+    const scalars = adamWScalars(optimizer, learning_rate, step + 1, grad_norm)
+    const tensors = mapTensors({ ...scalars }, (value): HostTensor => ({
+      shape: [],
+      dtype: "float32",
+      data: Float32Array.of(value)
+    }))
+    yield* run(training, update, prefixed("h:", tensors))
+  })
+
+const gradients = (training: Training, inputs: HostTensors) =>
+  Effect.gen(function* () {
+    const { compiled, losses, outputs } = yield* forwardBackward(training, inputs)
+    const known = yield* read(training, training.ownSpace, "g:", weightsWithGradient(compiled))
+    return { losses, outputs, gradients: { ...zeros(training.own.weights), ...known } }
+  })
+
+const enqueue = (training: Training, state: string, at: number, rows: HostTensor) =>
+  Effect.andThen(
+    checkEnqueue(training.program, state, at, rows),
+    ask(training, { _tag: "Write", space: training.ownSpace, name: `s:${state}`, row: at, rows })
+  )
+
+const snapshot = (training: Training): Effect.Effect<TrainingSnapshot, EngineError> =>
+  Effect.gen(function* () {
+    const { program, ownSpace, step } = training
+    const weights = yield* read(training, training.space, "w:", program.weights)
+    const exp_avg = yield* read(training, ownSpace, "m:", program.weights)
+    const exp_avg_sq = yield* read(training, ownSpace, "v:", program.weights)
+    const twin = yield* read(training, ownSpace, "t:", program.twin)
+    const state = yield* read(training, ownSpace, "s:", Object.keys(program.state))
+    return { step, weights, exp_avg, exp_avg_sq, twin, state }
+  })

@@ -1,0 +1,142 @@
+/**
+ * The part of ONNX's ModelProto that lowering writes (onnx.proto3, IR version 10), encoded by hand: a message is a list of
+ * fields, a field is its number, a wire type (0 varint, 2 bytes, 5 float32) and its content.
+ */
+import type { DType } from "../Program.ts"
+
+export type OnnxType = DType | "int64"
+
+/** TensorProto.DataType */
+export const elementType: Readonly<Record<OnnxType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 }
+
+/** An attribute: an integer, integers, a string, or `{ float }`. */
+export type OnnxAttribute = number | string | ReadonlyArray<number> | { readonly float: number }
+
+export interface OnnxNode {
+  readonly op: string
+  readonly inputs: ReadonlyArray<string>
+  readonly outputs: ReadonlyArray<string>
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>
+  /** "" is ONNX's own; "com.microsoft" is ONNX Runtime's. */
+  readonly domain: string
+}
+
+export interface OnnxValue {
+  readonly name: string
+  readonly dtype: OnnxType
+  readonly shape: ReadonlyArray<number>
+}
+
+export interface OnnxInitializer extends OnnxValue {
+  readonly bytes: Uint8Array
+}
+
+export interface OnnxModel {
+  readonly name: string
+  readonly nodes: ReadonlyArray<OnnxNode>
+  readonly inputs: ReadonlyArray<OnnxValue>
+  readonly outputs: ReadonlyArray<OnnxValue>
+  readonly initializers: ReadonlyArray<OnnxInitializer>
+}
+
+const opset = 21
+const irVersion = 10
+
+type Message = ReadonlyArray<Uint8Array>
+
+const encoder = new TextEncoder()
+
+function varint(value: number | bigint): Uint8Array {
+  const bytes: Array<number> = []
+  let rest = BigInt.asUintN(64, BigInt(value))
+  do {
+    const low = Number(rest & 127n)
+    rest >>= 7n
+    bytes.push(rest > 0n ? low | 128 : low)
+  } while (rest > 0n)
+  return Uint8Array.from(bytes)
+}
+
+const integer = (field: number, value: number | bigint): Message => [varint(field << 3), varint(value)]
+
+const bytes = (field: number, content: Uint8Array): Message => [
+  varint((field << 3) | 2),
+  varint(content.length),
+  content
+]
+
+const text = (field: number, content: string): Message => bytes(field, encoder.encode(content))
+
+function float(field: number, value: number): Message {
+  const content = new Uint8Array(4)
+  new DataView(content.buffer).setFloat32(0, value, true)
+  return [varint((field << 3) | 5), content]
+}
+
+function message(field: number, ...parts: ReadonlyArray<Message>): Message {
+  const content = parts.flat()
+  const length = content.reduce((sum, part) => sum + part.length, 0)
+  return [varint((field << 3) | 2), varint(length), ...content]
+}
+
+/** AttributeProto: f 2, i 3, s 4, ints 8; type 20 is FLOAT 1, INT 2, STRING 3 or INTS 7. */
+function attribute([name, value]: readonly [string, OnnxAttribute]): Message {
+  if (typeof value === "number") return message(5, text(1, name), integer(3, value), integer(20, 2))
+  if (typeof value === "string") return message(5, text(1, name), text(4, value), integer(20, 3))
+  if ("float" in value) return message(5, text(1, name), float(2, value.float), integer(20, 1))
+  return message(5, text(1, name), ...value.map((one) => integer(8, one)), integer(20, 7))
+}
+
+const node = ({ op, inputs, outputs, attributes, domain }: OnnxNode): Message =>
+  message(
+    1,
+    ...inputs.map((name) => text(1, name)),
+    ...outputs.map((name) => text(2, name)),
+    text(3, outputs[0]!),
+    text(4, op),
+    ...Object.entries(attributes).map(attribute),
+    ...(domain === "" ? [] : [text(7, domain)])
+  )
+
+/** TensorProto with raw data, which is little-endian. */
+const initializer = ({ name, dtype, shape, bytes: content }: OnnxInitializer): Message =>
+  message(
+    5,
+    ...shape.map((length) => integer(1, length)),
+    integer(2, elementType[dtype]),
+    text(8, name),
+    bytes(9, content)
+  )
+
+/** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value } } } } } */
+function valueInfo(field: number, { name, dtype, shape }: OnnxValue): Message {
+  const dimensions = message(2, ...shape.map((length) => message(1, integer(1, length))))
+  return message(field, text(1, name), message(2, message(1, integer(1, elementType[dtype]), dimensions)))
+}
+
+const operators = (domain: string, version: number): Message => message(8, text(1, domain), integer(2, version))
+
+export function encodeModel(model: OnnxModel): Uint8Array {
+  const graph = message(
+    7,
+    ...model.nodes.map(node),
+    text(2, model.name),
+    ...model.initializers.map(initializer),
+    ...model.inputs.map((value) => valueInfo(11, value)),
+    ...model.outputs.map((value) => valueInfo(12, value))
+  )
+  const parts = [
+    ...integer(1, irVersion),
+    ...text(2, "bootlace"),
+    ...graph,
+    ...operators("", opset),
+    ...operators("com.microsoft", 1)
+  ]
+  const encoded = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    encoded.set(part, offset)
+    offset += part.length
+  }
+  return encoded
+}

@@ -1,0 +1,56 @@
+/**
+ * What the main thread and the worker that owns the tensors say to each other.
+ *
+ * The worker keeps named tensors in numbered spaces (one per model, one per training) and compiled models as sessions. It knows
+ * nothing of training: `Run` finds each input of a session by name among the given tensors, then in the given spaces.
+ * An output whose name is in a space is written there, an output `new:NAME` over the tensor NAME that the session may be
+ * reading; all others come back.
+ */
+import type { HostTensor, HostTensors, Specs } from "../Program.ts"
+
+export const inPlace = "new:"
+
+export interface Started {
+  readonly version: string
+}
+
+export type Command =
+  | { readonly _tag: "Put"; readonly space: number; readonly tensors: HostTensors }
+  | { readonly _tag: "Zeros"; readonly space: number; readonly specs: Specs }
+  /** Overwrites rows from `row` on. */
+  | {
+      readonly _tag: "Write"
+      readonly space: number
+      readonly name: string
+      readonly row: number
+      readonly rows: HostTensor
+    }
+  /** Copies of the tensors whose names start with `prefix`, named without it. */
+  | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
+  | { readonly _tag: "Drop"; readonly space: number }
+  | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array }
+  | { readonly _tag: "Release"; readonly session: number }
+  | {
+      readonly _tag: "Run"
+      readonly session: number
+      readonly spaces: ReadonlyArray<number>
+      readonly inputs: HostTensors
+    }
+
+export interface Request {
+  readonly id: number
+  readonly command: Command
+}
+
+export type Reply =
+  | { readonly id: number; readonly _tag: "Done"; readonly tensors: HostTensors }
+  | { readonly id: number; readonly _tag: "Failed"; readonly detail: string }
+
+export interface WorkerOptions {
+  readonly threads: number
+}
+
+export type FromWorker =
+  | { readonly _tag: "Started"; readonly version: string }
+  | { readonly _tag: "Unavailable"; readonly detail: string }
+  | Reply

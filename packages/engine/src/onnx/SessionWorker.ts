@@ -1,0 +1,129 @@
+/**
+ * The worker thread around ONNX Runtime: owns every tensor that outlives a run, and answers requests one after the other.
+ *
+ * A run holds this thread until it is done, which is why it is not the main one. Tensors stay here because ONNX Runtime takes
+ * no shared memory; they leave as copies.
+ */
+import { parentPort, workerData } from "node:worker_threads"
+import type { InferenceSession, Tensor } from "onnxruntime-common"
+import { zeros } from "../HostTensors.ts"
+import { inPlace } from "./Protocol.ts"
+import type { Command, FromWorker, Request, WorkerOptions } from "./Protocol.ts"
+import type { HostTensor, HostTensors } from "../Program.ts"
+
+type Runtime = typeof import("onnxruntime-node")
+
+const port = parentPort!
+const options = workerData as WorkerOptions
+const spaces = new Map<number, Map<string, Tensor>>()
+const sessions = new Map<number, InferenceSession>()
+const say = (message: FromWorker) => port.postMessage(message)
+const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+const runtime: Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
+  say({ _tag: "Unavailable", detail: detailOf(cause) })
+  return undefined
+})
+
+const toTensor = ({ dtype, data, shape }: HostTensor): Tensor => new runtime!.Tensor(dtype, data as never, shape)
+
+const toHost = (tensor: Tensor): HostTensor => ({
+  dtype: tensor.type as HostTensor["dtype"],
+  shape: tensor.dims,
+  data: tensor.data as HostTensor["data"]
+})
+
+/** Memory patterns plan one block per session for good; without them the same speed takes two thirds of the memory. */
+const compile = (model: Uint8Array): Promise<InferenceSession> =>
+  runtime!.InferenceSession.create(model, {
+    executionProviders: ["cpu"],
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    enableMemPattern: false,
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3
+  })
+
+async function run({ session: id, spaces: from, inputs }: Extract<Command, { _tag: "Run" }>): Promise<HostTensors> {
+  const session = sessions.get(id)!
+  const stored = (name: string) =>
+    from.map((space) => spaces.get(space)?.get(name)).find((tensor) => tensor !== undefined)
+  const feeds: Record<string, Tensor> = {}
+  for (const name of session.inputNames) {
+    const given = inputs[name]
+    feeds[name] = given !== undefined ? toTensor(given) : (stored(name) ?? missing(name))
+  }
+  const fetches: Record<string, Tensor | null> = {}
+  for (const name of session.outputNames) {
+    fetches[name] = name.startsWith(inPlace)
+      ? (stored(name.slice(inPlace.length)) ?? missing(name))
+      : (stored(name) ?? null)
+  }
+  const results = await session.run(feeds, fetches)
+  const fresh = session.outputNames.filter((name) => fetches[name] === null)
+  return Object.fromEntries(fresh.map((name) => [name, toHost(results[name] as Tensor)]))
+}
+
+const missing = (name: string): never => {
+  throw new Error(`the worker holds no tensor ${name}`)
+}
+
+function put(number: number, tensors: HostTensors): void {
+  const space = spaces.get(number) ?? new Map<string, Tensor>()
+  for (const [name, tensor] of Object.entries(tensors)) space.set(name, toTensor(tensor))
+  spaces.set(number, space)
+}
+
+function write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>): void {
+  const tensor = spaces.get(space)?.get(name) ?? missing(name)
+  const rowLength = tensor.size / tensor.dims[0]!
+  ;(tensor.data as Float32Array).set(rows.data, row * rowLength)
+}
+
+function read(space: number, prefix: string): HostTensors {
+  const found = [...(spaces.get(space) ?? [])].filter(([name]) => name.startsWith(prefix))
+  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), toHost(tensor)]))
+}
+
+async function answer(command: Command): Promise<HostTensors> {
+  switch (command._tag) {
+    case "Put":
+      put(command.space, command.tensors)
+      return {}
+    case "Zeros":
+      put(command.space, zeros(command.specs))
+      return {}
+    case "Write":
+      write(command)
+      return {}
+    case "Read":
+      return read(command.space, command.prefix)
+    case "Drop":
+      spaces.delete(command.space)
+      return {}
+    case "Compile":
+      sessions.set(command.session, await compile(command.model))
+      return {}
+    case "Release":
+      await sessions.get(command.session)?.release()
+      sessions.delete(command.session)
+      return {}
+    case "Run":
+      return run(command)
+  }
+}
+
+let last: Promise<void> = Promise.resolve()
+
+if (runtime !== undefined) {
+  port.on("message", ({ id, command }: Request) => {
+    last = last.then(async () => {
+      try {
+        say({ _tag: "Done", id, tensors: await answer(command) })
+      } catch (cause) {
+        say({ _tag: "Failed", id, detail: detailOf(cause) })
+      }
+    })
+  })
+  say({ _tag: "Started", version: runtime.env.versions.node ?? runtime.env.versions.common })
+}
