@@ -52,11 +52,12 @@ const hueMatrix = (angle: number): Float64Array => {
   const cos = Math.cos(angle)
   const third = (1 - cos) / 3
   const skew = Math.sin(angle) * Math.sqrt(1 / 3)
-  return Float64Array.of(
-    ...[cos + third, third - skew, third + skew],
-    ...[third + skew, cos + third, third - skew],
-    ...[third - skew, third + skew, cos + third]
-  )
+  const rows = [
+    [cos + third, third - skew, third + skew],
+    [third + skew, cos + third, third - skew],
+    [third - skew, third + skew, cos + third]
+  ]
+  return Float64Array.from(rows.flat())
 }
 
 /** Premultiplied RGBA of the drawing at a point between its pixels, into `out`; nothing outside of it. */

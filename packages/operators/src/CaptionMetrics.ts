@@ -1,0 +1,100 @@
+/**
+ * CaptionMetrics: captions against what people wrote.
+ *
+ *   caption    text, judged; an empty one scores 0
+ *   reference  text
+ *   group      text, optional: every caption is judged against the references of all rows of its group
+ *   metrics    bleu_4 (corpus), rouge_l, cider_d (0 to 10, as in the paper), token_f1; rows
+ *
+ * As the COCO caption evaluation computes them (metrics/), on words as metrics/Words.ts splits them; CIDEr-D counts
+ * documents over the groups. With groups of equal size, all rows of a group having the same caption, these are COCO's own
+ * numbers (COCO prints CIDEr and BLEU times 100 by custom).
+ */
+import { columnOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
+import { Operator } from "@bootlace/graph"
+import type { Batch } from "@bootlace/graph"
+import { Effect, Schema } from "effect"
+import { collectRows } from "./CollectedRows.ts"
+import { bleu } from "./metrics/Bleu.ts"
+import { ciderD, documentFrequency } from "./metrics/Cider.ts"
+import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
+import { rougeL } from "./metrics/RougeL.ts"
+import { tokenF1 } from "./metrics/TokenF1.ts"
+import { words } from "./metrics/Words.ts"
+import type { Judged } from "./metrics/Words.ts"
+import { onRows, textsIn } from "./RowValues.ts"
+
+/** How many rows go into examples.jsonl. */
+const exampleRows = 24
+
+const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Every row's caption and the references of its group; and each group's references once. */
+const judgedRows = (node: string, batch: Batch) => {
+  const references = textsIn(node, batch, "reference").map(words)
+  const alone = batch.getChild("group") === null
+  const groupOf = alone ? references.map((_, row) => String(row)) : textsIn(node, batch, "group")
+  const images = new Map<string, Array<ReadonlyArray<string>>>()
+  references.forEach((reference, row) => {
+    const group = groupOf[row]!
+    const known = images.get(group)
+    if (known === undefined) images.set(group, [reference])
+    else known.push(reference)
+  })
+  const captions = textsOf(columnOf(batch, "caption"))
+  const corpus = captions.map((caption, row): Judged => ({
+    caption: words(caption ?? ""),
+    references: images.get(groupOf[row]!)!
+  }))
+  return { corpus, images: [...images.values()] }
+}
+
+const measure = (node: string, batch: Batch) => {
+  const { corpus, images } = judgedRows(node, batch)
+  const cider = ciderD(corpus, documentFrequency(images), images.length)
+  const metrics = {
+    bleu_4: bleu(corpus),
+    rouge_l: mean(corpus.map(rougeL)),
+    cider_d: mean(cider),
+    token_f1: mean(corpus.map(tokenF1)),
+    rows: corpus.length
+  }
+  const ids = rowIdsOf(batch)
+  const examples = cider.slice(0, exampleRows).map((score, row) => ({
+    row_id: rowIdHex(ids, row),
+    caption: columnOf(batch, "caption").get(row) as string | null,
+    reference: columnOf(batch, "reference").get(row) as string,
+    cider_d: score
+  }))
+  return { metrics, examples }
+}
+
+export const CaptionMetrics = Operator.fold({
+  name: "CaptionMetrics",
+  version: 1,
+  description: "BLEU-4, ROUGE-L, CIDEr-D and word F1 of captions against references.",
+  config: Schema.Struct({}),
+  inputs: { caption: "text", reference: "text", group: { column: "text", optional: true } },
+  outputs: { metrics: "metrics" },
+  body: {
+    open: ({ node, writer }) =>
+      Effect.sync(() => {
+        const rows = collectRows()
+        return {
+          step: (_, batch) =>
+            onRows(node, () => {
+              textsIn(node, batch, "reference")
+              rows.add(batch)
+            }),
+          snapshot: onRows(node, rows.snapshot),
+          restore: (files) => onRows(node, () => rows.restore(files)),
+          finish: Effect.gen(function* () {
+            const all = rows.all()
+            if (all === undefined) return yield* noRows(node)
+            const { metrics, examples } = yield* onRows(node, () => measure(node, all))
+            return yield* writeMetrics(node, writer, metrics, examples)
+          })
+        }
+      })
+  }
+})

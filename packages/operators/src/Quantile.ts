@@ -1,0 +1,67 @@
+/**
+ * Quantile: the score at which the highest share of the rows ends.
+ *
+ *   score      float32
+ *   threshold  artifact: round(top x rows) rows are above it, ties taken in the order of row ids
+ *
+ * What `keep: { score: { top: 0.3 } }` of Filter expands to.
+ */
+import { rowIdHex, rowIdsOf } from "@bootlace/data"
+import { Operator } from "@bootlace/graph"
+import { Effect, Schema } from "effect"
+import { collectRows } from "./CollectedRows.ts"
+import { onRows, scoresIn } from "./RowValues.ts"
+import { encodeThreshold } from "./Threshold.ts"
+import type { Threshold } from "./Threshold.ts"
+
+export const topShare = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })).annotate({
+  description: "share of the rows with the highest scores"
+})
+
+/** Where the first `top` of the rows ends, rows sorted by score and then by id. */
+const thresholdOf = (column: string, top: number, scores: Float32Array, ids: Uint8Array): Threshold => {
+  const order = Array.from(scores, (score, row) => ({ score, id: rowIdHex(ids, row) })).sort(
+    (a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)
+  )
+  const last = order[Math.round(top * order.length) - 1]
+  return { column, top, value: last?.score ?? null, row_id: last?.id ?? null }
+}
+
+export const Quantile = Operator.fold({
+  name: "Quantile",
+  version: 1,
+  description: "Finds the score at which the highest share of the rows ends.",
+  config: Schema.Struct({
+    top: topShare,
+    column: Schema.String.annotate({ description: "what the score is called in the artifact" }).pipe(
+      Schema.withDecodingDefaultKey(Effect.succeed("score"))
+    )
+  }),
+  inputs: { score: "score" },
+  outputs: { threshold: "threshold" },
+  body: {
+    open: ({ node, config: { top, column }, writer }) =>
+      Effect.sync(() => {
+        const rows = collectRows()
+        return {
+          step: (_, batch) =>
+            onRows(node, () => {
+              scoresIn(node, batch, "score")
+              rows.add(batch)
+            }),
+          snapshot: onRows(node, rows.snapshot),
+          restore: (files) => onRows(node, () => rows.restore(files)),
+          finish: Effect.gen(function* () {
+            const threshold = yield* onRows(node, () => {
+              const all = rows.all()
+              const scores = all === undefined ? new Float32Array() : scoresIn(node, all, "score")
+              return thresholdOf(column, top, scores, all === undefined ? new Uint8Array() : rowIdsOf(all))
+            })
+            const { name, bytes } = encodeThreshold(threshold)
+            yield* writer.write(name, bytes)
+            return threshold.value === null ? {} : { threshold: threshold.value }
+          })
+        }
+      })
+  }
+})
