@@ -78,7 +78,11 @@ const blipOf = (preset: Preset, part: NonNullable<Preset["blip"]>, vocab_size: n
 })
 
 /** The config of a preset, ready for `modelFromConfig`. Throws on an unknown name, listing those there are. */
-export const preset = (architecture: Architecture, name: string, options: PresetOptions = {}): ClipConfig | BlipConfig => {
+export const preset = (
+  architecture: Architecture,
+  name: string,
+  options: PresetOptions = {}
+): ClipConfig | BlipConfig => {
   const found = Object.hasOwn(presets, name) ? presets[name] : undefined
   const config =
     architecture === "clip"

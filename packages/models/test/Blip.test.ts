@@ -6,7 +6,7 @@ import { assert, beforeAll, describe, it } from "vitest"
 import { fromHuggingFace } from "../src/HuggingFaceNames.ts"
 import { l2Normalize } from "../src/Layers.ts"
 import { contrastive } from "../src/objectives/Contrastive.ts"
-import { languageModeling } from "../src/objectives/LanguageModeling.ts"
+import { languageModeling, tokenLogLikelihoods } from "../src/objectives/LanguageModeling.ts"
 import { gradientsOf, type Named } from "./AdamW.ts"
 import { blipOf, initialWeights, namedWeights, startingWith, textOf } from "./BlipCase.ts"
 import { assertClose, assertGradient, maxDifference } from "./Close.ts"
@@ -131,6 +131,19 @@ describe("BLIP against BlipForConditionalGeneration", () => {
       1e-4,
       "prompt masked"
     )
+  })
+
+  it("gives the same log-probability of every token", () => {
+    const text = textOf(expected)
+    const likelihoods = tokenLogLikelihoods({
+      logits: logitsOf(namedWeights(model, stored)),
+      input_ids: text.input_ids,
+      target_mask: text.attention_mask
+    })
+    const wanted = expected["token_logprobs"]!
+    const scored = tf.slice(text.attention_mask, [0, 1], [-1, -1]).dataSync()
+    const masked = Float32Array.from(wanted.data, (value, i) => (scored[i] === 1 ? value : 0))
+    assertClose(likelihoods, { shape: wanted.shape, data: masked }, 1e-4, "token_logprobs")
   })
 
   it("gives the same gradients", () => {

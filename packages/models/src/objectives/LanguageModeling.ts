@@ -17,19 +17,29 @@ export interface LanguageModelingOutputs {
   readonly token_accuracy: Tensor
 }
 
-export const languageModeling = (at: {
+interface ScoredTokens {
   readonly logits: Tensor
   readonly input_ids: Tensor
   readonly target_mask: Tensor
-  readonly label_smoothing: number
-}): LanguageModelingOutputs => {
-  const [B, T, V] = [dim(at.logits, 0), dim(at.logits, 1), dim(at.logits, 2)]
+}
+
+/** Logits [R, V], the token that each row should give [R], and whether it counts [R]; R = B (T - 1). */
+const shifted = ({ logits, input_ids, target_mask }: ScoredTokens) => {
+  const [B, T, V] = [dim(logits, 0), dim(logits, 1), dim(logits, 2)]
   const rows = B * (T - 1)
-  const logits_RV = tf.reshape(tf.slice(at.logits, [0, 0, 0], [-1, T - 1, -1]), [rows, V])
-  const targets_R = tf.reshape(tf.slice(at.input_ids, [0, 1], [-1, T - 1]), [rows])
-  const scored_R = tf.cast(tf.reshape(tf.slice(at.target_mask, [0, 1], [-1, T - 1]), [rows]), "float32")
-  const oneHot_RV = tf.oneHot(targets_R, V, 1, 0, "float32")
-  const smooth_RV = tf.add(tf.mul(oneHot_RV, 1 - at.label_smoothing), at.label_smoothing / V)
+  return {
+    logits_RV: tf.reshape(tf.slice(logits, [0, 0, 0], [-1, T - 1, -1]), [rows, V]),
+    targets_R: tf.reshape(tf.slice(input_ids, [0, 1], [-1, T - 1]), [rows]),
+    scored_R: tf.cast(tf.reshape(tf.slice(target_mask, [0, 1], [-1, T - 1]), [rows]), "float32")
+  }
+}
+
+const oneHot = (ids_R: Tensor, vocab_size: number): Tensor => tf.oneHot(ids_R, vocab_size, 1, 0, "float32")
+
+export const languageModeling = (at: ScoredTokens & { readonly label_smoothing: number }): LanguageModelingOutputs => {
+  const { logits_RV, targets_R, scored_R } = shifted(at)
+  const V = dim(logits_RV, 1)
+  const smooth_RV = tf.add(tf.mul(oneHot(targets_R, V), 1 - at.label_smoothing), at.label_smoothing / V)
   const losses_R = tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits_RV, -1), smooth_RV), -1))
   const count = tf.maximum(tf.sum(scored_R), 1)
   const right_R = tf.cast(tf.equal(tf.argMax(logits_RV, -1), targets_R), "float32")
@@ -37,4 +47,18 @@ export const languageModeling = (at: {
     lm_loss: tf.div(tf.sum(tf.mul(losses_R, scored_R)), count),
     token_accuracy: tf.div(tf.sum(tf.mul(right_R, scored_R)), count)
   }
+}
+
+/** [B, T - 1]: natural log of each next token's probability, 0 where it isn't scored. */
+export const tokenLogLikelihoods = (at: ScoredTokens): Tensor => {
+  const { logits_RV, targets_R, scored_R } = shifted(at)
+  const chosen_R = tf.sum(tf.mul(tf.logSoftmax(logits_RV, -1), oneHot(targets_R, dim(logits_RV, 1))), -1)
+  return tf.reshape(tf.mul(chosen_R, scored_R), [dim(at.logits, 0), dim(at.logits, 1) - 1])
+}
+
+/** [B]: mean log-probability of a caption's scored tokens, in nats. */
+export const captionLogLikelihood = (at: ScoredTokens): Tensor => {
+  const B = dim(at.logits, 0)
+  const scored_BT = tf.reshape(shifted(at).scored_R, [B, -1])
+  return tf.div(tf.sum(tokenLogLikelihoods(at), 1), tf.maximum(tf.sum(scored_BT, 1), 1))
 }

@@ -1,22 +1,26 @@
-/** What turns text into token ids and back. */
-
-export interface Encoded {
-  /** Start token, pieces, end token; no padding. At most `max_length` ids. */
-  readonly ids: ReadonlyArray<number>
-  /** Pieces were dropped to keep to `max_length`. */
-  readonly truncated: boolean
-}
-
+/** What turns text into token ids and back. Ids of special tokens differ from vocabulary to vocabulary: ask. */
 export interface Tokenizer {
   readonly vocab_size: number
-  readonly pad_token_id: number
+  /** Padding, which the attention mask hides. */
+  readonly pad: number
   /** First and last token of every encoded text: [CLS] and [SEP], or CLIP's start and end of text. */
-  readonly start_token_id: number
-  readonly end_token_id: number
-  /** [DEC] and [ENC], which BLIP puts in the first place; absent in vocabularies without them. */
-  readonly dec_token_id: number | undefined
-  readonly enc_token_id: number | undefined
-  readonly encode: (text: string, options: { readonly max_length: number }) => Encoded
-  /** Text of the pieces, special tokens left out. */
+  readonly start: number
+  readonly end: number
+  /** What BLIP puts first for its decoder and its image-grounded encoder. Without such tokens: `start`. */
+  readonly dec: number
+  readonly enc: number
+  /** Start, pieces, end: at most `max_length` ids, the last pieces dropped if need be. No padding. */
+  readonly encode: (text: string, max_length: number) => Int32Array
+  /** The text of the pieces; special tokens are left out. */
   readonly decode: (ids: Iterable<number>) => string
+}
+
+/** Start, pieces, end, cut to `max_length`. */
+export const framed = (
+  { start, end }: Pick<Tokenizer, "start" | "end">,
+  pieces: ReadonlyArray<number>,
+  max_length: number
+): Int32Array => {
+  if (max_length < 2) throw new Error(`a text needs room for its first and last token, got max_length ${max_length}`)
+  return Int32Array.from([start, ...pieces.slice(0, max_length - 2), end])
 }

@@ -1,0 +1,12 @@
+/** The tokenizer that belongs to a model with this vocabulary. */
+import type { Model } from "../Model.ts"
+import type { Tokenizer } from "./Tokenizer.ts"
+import { wordPiece, type WordPieceOptions } from "./WordPiece.ts"
+
+/** `vocabulary`: the text of a vocab.txt. Throws when it has more pieces than the model has embeddings. */
+export const tokenizerOf = (model: Model, vocabulary: string, options: WordPieceOptions = {}): Tokenizer => {
+  const tokenizer = wordPiece(vocabulary, options)
+  if (tokenizer.vocab_size > model.vocab_size)
+    throw new Error(`the vocabulary has ${tokenizer.vocab_size} pieces, but the model ${model.vocab_size} embeddings`)
+  return tokenizer
+}
