@@ -105,7 +105,7 @@ describe.each(["blip_pretrain", "blip_pretrain_untied"])("BLIP's pre-training ag
   it("fills every weight from the initial tensors", () => {
     const { model, stored } = open(name)
     const { missing, unused } = fromHuggingFace(model, Object.keys(stored))
-    assert.deepStrictEqual([missing, unused.sort()], [[], ["image_queue", "queue_ptr", "text_queue"]])
+    assert.deepStrictEqual([missing, unused.toSorted()], [[], ["image_queue", "queue_ptr", "text_queue"]])
   })
 
   it("follows all losses, weights, twin and queues for three steps", () => {

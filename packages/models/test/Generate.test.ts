@@ -1,0 +1,171 @@
+import "@tensorflow/tfjs-backend-cpu"
+import * as tf from "@tensorflow/tfjs-core"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import { assert, beforeAll, describe, it } from "vitest"
+import {
+  generate,
+  type Caption,
+  type GenerateOptions,
+  type StepInputs,
+  type StepOutputs
+} from "../src/decoding/Generate.ts"
+import type { HostArray } from "../src/decoding/HostCache.ts"
+import { nextToken, nucleus } from "../src/decoding/NextToken.ts"
+import { randomKey } from "../src/Random.ts"
+import type { Named } from "./AdamW.ts"
+import { blipOf, initialWeights, namedWeights } from "./BlipCase.ts"
+import { maxDifference } from "./Close.ts"
+import { readJson, readTensors, toTensor } from "./Safetensors.ts"
+
+const model = blipOf("blip_caption")
+const host = (x: Tensor): HostArray => ({ shape: x.shape, data: x.dataSync<"float32">() })
+const floats = ({ shape, data }: HostArray): Tensor => tf.tensor(data, [...shape], "float32")
+let weights: Named
+let image_tokens: Tensor
+
+beforeAll(async () => {
+  await tf.setBackend("cpu")
+  weights = { ...initialWeights(model), ...namedWeights(model, readTensors("blip_caption/model.safetensors")) }
+  const pixels = toTensor(readTensors("blip_caption/expected_lm.safetensors")["pixel_values"]!)
+  image_tokens = model.encodeImage(weights, pixels).image_tokens
+})
+
+const step = (at: StepInputs): StepOutputs =>
+  tf.tidy(() => {
+    const cache = {
+      self_keys: floats(at.self_keys),
+      self_values: floats(at.self_values),
+      cross_keys: floats(at.cross_keys),
+      cross_values: floats(at.cross_values)
+    }
+    const ids = tf.tensor(at.input_ids, [at.input_ids.length, 1], "int32")
+    const position = tf.scalar(at.position, "int32")
+    const { logits, keys, values } = model.decodeStep(weights, ids, position, tf.tensor(at.visible), cache)
+    return { logits: host(logits).data, keys: host(keys).data, values: host(values).data }
+  })
+
+const captions = (
+  options: Partial<GenerateOptions>,
+  images = image_tokens,
+  run: (at: StepInputs) => StepOutputs = step
+): Promise<ReadonlyArray<Caption>> => {
+  const { cross_keys, cross_values } = model.crossCache(weights, images)
+  const all: GenerateOptions = {
+    cross_keys: host(cross_keys),
+    cross_values: host(cross_values),
+    prompt_ids: [420],
+    method: { method: "greedy" },
+    max_length: 20,
+    end: 3,
+    pad: 0,
+    ...options
+  }
+  return generate(all, (at) => Promise.resolve(run(at)))
+}
+
+/** Up to and including the first [SEP]. */
+const untilEnd = (ids: ReadonlyArray<number>): ReadonlyArray<number> =>
+  ids.includes(3) ? ids.slice(0, ids.indexOf(3) + 1) : ids
+
+interface Case {
+  readonly options: { readonly num_beams: number; readonly max_length: number }
+  readonly prompt_ids: ReadonlyArray<number> | null
+  readonly ids: ReadonlyArray<ReadonlyArray<number>>
+}
+const cases = Object.entries(readJson<Record<string, Case>>("blip_caption/expected_generate.json"))
+
+describe("greedy decoding against transformers", () => {
+  it.each(cases.filter(([, { options }]) => options.num_beams === 1))("%s", async (_name, expected) => {
+    const { num_beams: _, ...options } = expected.options
+    const rows = await captions({ ...options, prompt_ids: expected.prompt_ids ?? [420] })
+    assert.deepStrictEqual(
+      rows.map((row) => [...row.ids]),
+      expected.ids.map((ids) => [...untilEnd(ids)])
+    )
+  })
+})
+
+describe("nucleus", () => {
+  const expected = readTensors("blip_caption/expected_top_p_09.safetensors")
+  const row = (name: string, i: number) => expected[name]!.data.subarray(i * 422, (i + 1) * 422)
+
+  it("keeps the tokens, with the probabilities, that transformers keeps", () => {
+    for (let i = 0; i < 6; i++) {
+      const kept = nucleus(Float32Array.from(row("logits", i)), { method: "nucleus", top_p: 0.9 })
+      const wanted = Array.from(row("kept", i), (flag, id) => (flag === 1 ? id : -1)).filter((id) => id >= 0)
+      assert.deepStrictEqual(
+        kept.map(({ id }) => id).sort((a, b) => a - b),
+        wanted
+      )
+      const total = kept.reduce((sum, { probability }) => sum + probability, 0)
+      const shares = new Float32Array(422)
+      for (const { id, probability } of kept) shares[id] = probability / total
+      assert.isAtMost(maxDifference(shares, row("probs", i)), 1e-5)
+    }
+  })
+
+  it("draws each token as often as its probability says", () => {
+    const logits = Float32Array.from([Math.log(0.5), Math.log(0.3), Math.log(0.15), Math.log(0.05)])
+    const counts = new Float64Array(4)
+    for (let i = 0; i < 10_000; i++) counts[nextToken(logits, { method: "nucleus", top_p: 0.8 }, (i + 0.5) / 10_000)]!++
+    assert.deepStrictEqual([...counts], [6250, 3750, 0, 0])
+  })
+
+  it("gives an image the same caption whatever stands beside it", async () => {
+    const names = ["a", "b", "c", "d", "e", "f"]
+    const options = { method: { method: "nucleus", top_p: 0.9 }, repetition_penalty: 1.1 } as const
+    const together = await captions({ ...options, keys: names.map((name) => randomKey(17, "caption", name)) })
+    for (const i of [4, 1]) {
+      const alone = tf.slice(image_tokens, [i, 0, 0], [1, -1, -1])
+      const [caption] = await captions({ ...options, keys: [randomKey(17, "caption", names[i]!)] }, alone)
+      assert.deepStrictEqual(caption!.ids, together[i]!.ids)
+    }
+    const other = await captions({ ...options, keys: names.map((name) => randomKey(18, "caption", name)) })
+    assert.notDeepEqual(other, together)
+  })
+})
+
+describe("cached decoding", () => {
+  it("gives the logits of the whole row decoded at once", async () => {
+    const seen: Array<Float32Array> = []
+    const rows = await captions({ min_length: 20 }, image_tokens, (at) => {
+      const outputs = step(at)
+      seen.push(outputs.logits)
+      return outputs
+    })
+    const ids = tf.tensor(
+      rows.flatMap((row) => row.ids.slice(0, 19)),
+      [6, 19],
+      "int32"
+    )
+    const whole = model.decodeLogits(weights, image_tokens, { input_ids: ids, attention_mask: tf.onesLike(ids) })
+    assert.lengthOf(seen, 19)
+    seen.forEach((logits, position) => {
+      const at = tf.slice(whole, [0, position, 0], [-1, 1, -1]).dataSync()
+      assert.isAtMost(maxDifference(logits, at), 2e-5, `position ${position}`)
+    })
+  })
+
+  it("sums the log-probabilities of what it chose", async () => {
+    const [caption] = await captions({ max_length: 4 })
+    const ids = tf.tensor([caption!.ids.slice(0, 3)], [1, 3], "int32")
+    const image = tf.slice(image_tokens, [0, 0, 0], [1, -1, -1])
+    const logits = model.decodeLogits(weights, image, { input_ids: ids, attention_mask: tf.onesLike(ids) })
+    const all = tf.logSoftmax(logits, -1).arraySync() as Array<Array<Array<number>>>
+    const expected = [0, 1, 2].reduce((sum, t) => sum + all[0]![t]![caption!.ids[t + 1]!]!, 0)
+    assert.closeTo(caption!.log_probability, expected, 1e-4)
+  })
+
+  it("says what is wrong with its options", async () => {
+    const failure = async (options: Partial<GenerateOptions>) => captions(options).then(() => "", String)
+    assert.include(await failure({ max_length: 1 }), "max_length: expected more than the prompt's 1 tokens")
+    assert.include(
+      await failure({ method: { method: "nucleus", top_p: 0 }, keys: [] }),
+      "top_p: expected a number above 0"
+    )
+    assert.include(
+      await failure({ method: { method: "nucleus", top_p: 0.9 } }),
+      "expected one for each of 6 rows, got 0"
+    )
+  })
+})
