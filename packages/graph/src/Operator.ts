@@ -59,7 +59,11 @@ export interface Declaration<Name extends string, Config, In extends Inputs> {
   readonly rewrite?: (node: NodeSpec) => Rewritten | undefined
 }
 
-/** Nodes that stand in for one: ids get the prefix `<id>/`; `as` says which of them answers for the replaced node's outputs. */
+/**
+ * Nodes that stand in for one. `as` says which of them answers for the replaced node's outputs: it keeps the id, the others
+ * become `<id>/<name>`. References that the given node had are opaque words: pass them on; the new nodes' own names are
+ * references among them.
+ */
 export interface Rewritten {
   readonly nodes: Readonly<Record<string, NodeSpec>>
   readonly as: string
@@ -73,6 +77,8 @@ export interface SourceOperator<
 > extends Declaration<Name, Config, {}> {
   readonly kind: "source"
   readonly ports: Ports
+  /** Further columns by port that a config asks for (class names, flags beside the declared ones). */
+  readonly portsFor?: (config: Config) => Readonly<Record<string, Columns>>
   readonly body: SourceBody<Config, R>
 }
 export interface MapOperator<

@@ -35,6 +35,8 @@ export interface PlanNode {
   readonly artifacts: Readonly<Record<string, ArtifactType>>
   /** Its place in the matrix; empty outside. */
   readonly axes: Readonly<Record<string, string>>
+  /** What its random numbers hang on: the plan's seed, or its place on the axis `seed`. */
+  readonly seed: number
   readonly training?: TrainingGraph
   readonly persist: boolean
   readonly on_bad_row: BadRowPolicy
