@@ -13,7 +13,7 @@
 import { columnOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { collectRows } from "./CollectedRows.ts"
 import { bleu } from "./metrics/Bleu.ts"
 import { ciderD, documentFrequency } from "./metrics/Cider.ts"
@@ -22,6 +22,7 @@ import { rougeL } from "./metrics/RougeL.ts"
 import { tokenF1 } from "./metrics/TokenF1.ts"
 import { words } from "./metrics/Words.ts"
 import type { Judged } from "./metrics/Words.ts"
+import { noConfig } from "./NoConfig.ts"
 import { onRows, textsIn } from "./RowValues.ts"
 
 /** How many rows go into examples.jsonl. */
@@ -73,7 +74,7 @@ export const CaptionMetrics = Operator.fold({
   name: "CaptionMetrics",
   version: 1,
   description: "BLEU-4, ROUGE-L, CIDEr-D and word F1 of captions against references.",
-  config: Schema.Struct({}),
+  config: noConfig,
   inputs: { caption: "text", reference: "text", group: { column: "text", optional: true } },
   outputs: { metrics: "metrics" },
   body: {

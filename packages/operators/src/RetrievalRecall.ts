@@ -12,11 +12,12 @@
 import { columnOf, floatsOf, rowIdHex, rowIdsOf } from "@bootlace/data"
 import { NodeError, Operator } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { collectRows } from "./CollectedRows.ts"
 import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
 import { rankOf, recallAt } from "./metrics/Recall.ts"
 import { nearest, scoresAgainst, unitRows } from "./metrics/Similarity.ts"
+import { noConfig } from "./NoConfig.ts"
 import { onRows, textsIn } from "./RowValues.ts"
 
 const cutoffs = [1, 5, 10] as const
@@ -109,7 +110,7 @@ export const RetrievalRecall = Operator.fold({
   name: "RetrievalRecall",
   version: 1,
   description: "Recall at 1, 5 and 10 of texts by image and of images by text.",
-  config: Schema.Struct({}),
+  config: noConfig,
   inputs: { image_embeds: "embedding", text_embeds: "embedding", group: { column: "text", optional: true } },
   outputs: { metrics: "metrics" },
   body: {

@@ -4,13 +4,14 @@
  *   any inputs  ->  rows: the same columns
  */
 import { Operator } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
+import { noConfig } from "./NoConfig.ts"
 
 export const Select = Operator.route({
   name: "Select",
   version: 1,
   description: "Starts a row set of the columns wired to it, under new names.",
-  config: Schema.Struct({}),
+  config: noConfig,
   inputs: {},
   openInputs: true,
   ports: ["rows"],

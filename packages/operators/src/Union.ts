@@ -4,12 +4,12 @@
  *   rows  streams  ->  rows: the columns that all of them have
  */
 import { Operator } from "@bootlace/graph"
-import { Schema } from "effect"
+import { noConfig } from "./NoConfig.ts"
 
 export const Union = Operator.union({
   name: "Union",
   version: 1,
   description: "Concatenates streams in the order they are wired; columns are matched by name.",
-  config: Schema.Struct({}),
+  config: noConfig,
   inputs: { rows: { stream: {}, many: true } }
 })
