@@ -56,7 +56,7 @@ const joined = (
   input: string
 ): GradConfig => ({
   kernelName,
-  gradFunc: (dy, _, attributes) => ({ [input]: () => join(dy as Array<Tensor>, attributes) })
+  gradFunc: (dy, _, attributes) => ({ [input]: () => join([dy].flat() as Array<Tensor>, attributes) })
 })
 
 export const shapeGradients: ReadonlyArray<GradConfig> = [
