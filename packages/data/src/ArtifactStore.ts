@@ -15,7 +15,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "./Canonical.ts"
 import { attempt, DataError } from "./DataError.ts"
-import { Files, openScoped, writeFile } from "./Files.ts"
+import { Files, hashFile, writeFile } from "./Files.ts"
 import type { FilesShape } from "./Files.ts"
 import { makeManifest, manifestName, parseManifest } from "./Manifest.ts"
 import type { Manifest, ManifestFile, Meta } from "./Manifest.ts"
@@ -84,15 +84,6 @@ const ensureFolder = Effect.fnUntraced(function* (files: FilesShape, parent: str
   yield* files.makeFolder(path)
   yield* files.fsyncFolder(parent)
 })
-
-/** sha256 of a file, read in parts. */
-const hashFile = Effect.fnUntraced(function* (path: string) {
-  const part = 4 * 1024 * 1024
-  const file = yield* openScoped(path)
-  const hash = createHash("sha256")
-  for (let at = 0; at < file.size; at += part) hash.update(yield* file.read(at, Math.min(part, file.size - at)))
-  return hash.digest("hex")
-}, Effect.scoped)
 
 const corrupted = (file: string, detail: string): DataError => new DataError({ code: "Corrupted", file, detail })
 

@@ -45,10 +45,19 @@ export class DataError extends Schema.TaggedError<DataError>()("DataError", {
 }) {
   override get message(): string {
     const at = this.row === undefined ? this.file : `${this.file} row=${this.row}`
+    const hint = this.hint === undefined ? "" : `\nhint: ${this.hint}`
+    return `${dataErrors[this.code]}  ${at}  ${this.difference}${hint}`
+  }
+
+  /** What is wrong without the place: for ledgers, which name the row themselves and hold no paths. */
+  get reason(): string {
+    return `${dataErrors[this.code]}: ${this.difference}`
+  }
+
+  private get difference(): string {
     const expected = this.expected === undefined ? "" : `; expected ${this.expected}`
     const got = this.got === undefined ? "" : `, got ${this.got}`
-    const hint = this.hint === undefined ? "" : `\nhint: ${this.hint}`
-    return `${dataErrors[this.code]}  ${at}  ${this.detail}${expected}${got}${hint}`
+    return `${this.detail}${expected}${got}`
   }
 }
 

@@ -5,6 +5,7 @@
  * although a second fsync succeeds, so the error ends the run.
  */
 import { Context, Effect, Layer } from "effect"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { DataError } from "./DataError.ts"
 import type { DataErrorCode } from "./DataError.ts"
@@ -56,7 +57,8 @@ const errorCode = (cause: unknown): string => (cause as NodeJS.ErrnoException).c
 
 const fault = (code: DataErrorCode, file: string, cause: unknown): DataError => {
   const system = errorCode(cause)
-  const detail = cause instanceof Error ? cause.message : String(cause)
+  // Node's message ends with the system call and the whole path, which `file` holds already.
+  const detail = (cause instanceof Error ? cause.message : String(cause)).split(", ")[0]!
   if (system === "ENOENT" || system === "ENOTDIR") return new DataError({ code: "Missing", file, detail })
   if (system === "ENOSPC") return new DataError({ code: "DiskFull", file, detail })
   return new DataError({ code, file, detail })
@@ -169,3 +171,12 @@ export const writeFile = Effect.fnUntraced(function* (path: string, parts: Reado
     Effect.onError(() => sink.abandon)
   )
 })
+
+/** sha256 of a file, read in parts; lower-case hex. */
+export const hashFile = Effect.fnUntraced(function* (path: string) {
+  const part = 4 * 1024 * 1024
+  const file = yield* openScoped(path)
+  const hash = createHash("sha256")
+  for (let at = 0; at < file.size; at += part) hash.update(yield* file.read(at, Math.min(part, file.size - at)))
+  return hash.digest("hex")
+}, Effect.scoped)

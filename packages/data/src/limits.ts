@@ -59,7 +59,7 @@ export const defaultLimits: Limits = {
   arrow_batch_bytes: 256 * MiB,
   parquet_row_group_bytes: 1 * GiB,
   parser_memory_mib: 512,
-  parser_timeout_ms: 30_000,
+  parser_timeout_ms: 5_000,
   folder_files: 2_000_000
 }
 
