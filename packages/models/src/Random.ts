@@ -75,7 +75,7 @@ const fill = (key: RandomKey, count: number, of: (u: number, v: number) => reado
   return values
 }
 
-/** Uniform in (0, 1). */
+/** Uniform in (0, 1), rounded to float32. */
 export const uniforms = (key: RandomKey, count: number): Float32Array => fill(key, count, (u, v) => [u, v])
 
 /** Standard normal (Box and Muller 1958). */
