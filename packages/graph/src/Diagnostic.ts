@@ -54,13 +54,15 @@ export const within = (span: Span, offset: number, length: number): Span =>
 
 const width = 100
 
+// What would move a terminal's cursor or turn its writing direction.
+// eslint-disable-next-line no-control-regex
+const unprintable = /[\0-\x08\x0b-\x1f\x7f-\x9f\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]/g
+
 /** The line with its carets; a long line is cut so that the mistake stays in sight. */
 const frameOf = (line: string, number: number, col: number, length: number, label: string | undefined): string => {
-  const cut = col > 70 ? col - 50 : 0
-  const shown = line
-    .slice(cut, cut + width)
-    .replaceAll("\t", " ")
-    .trimEnd()
+  const cut = col + Math.min(length, 40) > width ? col - 50 : 0
+  const visible = line.replaceAll("\t", " ").replace(unprintable, "?")
+  const shown = visible.slice(cut, cut + width).trimEnd()
   const text = `${cut > 0 ? "..." : ""}${shown}${cut + width < line.length ? " ..." : ""}`
   const gutter = String(number).padStart(3)
   const indent = " ".repeat(col - 1 - cut + (cut > 0 ? 3 : 0))
@@ -93,7 +95,7 @@ const lineAt = (starts: ReadonlyArray<number>, offset: number): number => {
 const place = (finding: Finding, source: SourceText, starts: ReadonlyArray<number>): Diagnostic => {
   const { span, ...rest } = finding
   if (span === undefined) return { ...rest, file: source.file }
-  const start = Math.min(span.start, source.text.length)
+  const start = span.start < source.text.length ? span.start : Math.max(0, source.text.trimEnd().length - 1)
   const index = lineAt(starts, start)
   const lineEnd = source.text.indexOf("\n", start)
   const line = source.text.slice(starts[index]!, lineEnd === -1 ? source.text.length : lineEnd).replace(/\r$/, "")

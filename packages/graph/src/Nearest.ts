@@ -20,7 +20,18 @@ const distance = (a: string, b: string): number => {
 /** Names longer than this get no suggestion: nobody mistypes them, and the work grows with the square. */
 const longest = 64
 
-/** The nearest of `known` within a third of the name's length, at least one edit; ties go to the one declared first. */
+/** All letters of the short name in their order, the first one first: `img` for image, `match_prob` for match_probability. */
+const abbreviates = (short: string, name: string): boolean => {
+  if (short.length < 3 || short[0] !== name[0]) return false
+  let at = 0
+  for (const letter of name) if (letter === short[at]) at++
+  return at === short.length
+}
+
+/**
+ * The nearest of `known` within a third of the name's length, at least one edit; ties go to the one declared first. Else
+ * one that the name abbreviates or begins with.
+ */
 export const nearest = (given: string, known: Iterable<string>): string | undefined => {
   if (given.length > longest) return undefined
   const within = Math.max(1, Math.floor(given.length / 3))
@@ -34,7 +45,7 @@ export const nearest = (given: string, known: Iterable<string>): string | undefi
       least = edits
     }
   }
-  return best
+  return best ?? [...known].find((name) => abbreviates(given, name) || (name.length > 2 && given.startsWith(name)))
 }
 
 /** A hint line's words, or nothing where no name is near. */

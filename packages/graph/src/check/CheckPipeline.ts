@@ -6,7 +6,7 @@ import type { AnyOperator, Registry } from "../Operator.ts"
 import type { Plan, PlanNode, Wire } from "../Plan.ts"
 import type { Draft } from "./Draft.ts"
 import { expandDrafts } from "./Expand.ts"
-import { type CheckedInputs, checkInputs, type Read } from "./Inputs.ts"
+import { type CheckedInputs, checkInputs, declaredInputs, type Read } from "./Inputs.ts"
 import { find, type Names, namesOf } from "./Names.ts"
 import type { Node, Ref } from "./Node.ts"
 import { topological } from "./Order.ts"
@@ -104,7 +104,9 @@ const checkNode = (node: Node, checking: Checking): PlanNode => {
   const reads = Object.fromEntries(
     Object.entries(node.inputs).map(([name, { refs }]) => [name, refs.map((ref) => readRef(ref, node, checking))])
   )
+  const before = findings.length
   const checked = checkInputs(node, reads, findings)
+  const inError = findings.length > before
   const ports = portsOf(node, reads, checked, findings)
   const columns = operator.kind === "map" ? (operator.outputs as Columns) : {}
   const own = {
@@ -117,13 +119,17 @@ const checkNode = (node: Node, checking: Checking): PlanNode => {
     architecture: architecture(node, reads)
   }
   checking.outputs.set(node.id, own)
-  const streams = Object.entries(reads).filter(([, all]) => all.some((read) => read.resolved.wire?._tag === "Stream"))
+  const streams = Object.entries(declaredInputs(operator)).flatMap(([name, input]) =>
+    typeof input !== "string" && "stream" in input ? [[name, reads[name] ?? []] as const] : []
+  )
   const training =
     operator.kind === "train" && (decoded !== undefined || node.graph !== undefined)
       ? checkTraining({
           train: node,
           registry,
-          datasets: new Map(streams.map(([name, all]) => [name, common(all, findings)])),
+          datasets: new Map(
+            streams.map(([name, all]) => [name, { ...common(all, findings), ...(inError ? { open: true } : {}) }])
+          ),
           architecture: own.architecture,
           findings
         })

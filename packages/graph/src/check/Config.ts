@@ -1,7 +1,7 @@
 /** A node's config through its operator's schema: decoded with defaults, or every issue at its place. */
 import { Result, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { didYouMean, nearest } from "../Nearest.ts"
 import type { AnyOperator } from "../Operator.ts"
 import { spoken } from "../yaml/Tree.ts"
 import type { Place } from "./Draft.ts"
@@ -130,6 +130,14 @@ const findingOf = ({ path, issue, ast }: Found, config: unknown, operator: AnyOp
   return { code: "V107", message: "wrong value", ...place(path), label, expected, given: spoken(value), ...hint }
 }
 
+const pathWord = (path: Path): string => path.map(String).join("\n")
+
+/** The key that an unknown one is taken for: it isn't reported as missing too. */
+const meant = ({ path, issue }: Found): ReadonlyArray<string> => {
+  const key = issue._tag === "UnexpectedKey" ? nearest(String(path.at(-1)), keysOf(issue.ast)) : undefined
+  return key === undefined ? [] : [pathWord([...path.slice(0, -1), key])]
+}
+
 /** Undefined where the config is wrong; the findings say how. */
 export const decodeConfig = (
   operator: AnyOperator,
@@ -141,8 +149,12 @@ export const decodeConfig = (
     config
   )
   if (Result.isFailure(decoded)) {
-    for (const found of leaves(decoded.failure, [], operator.config.ast))
-      findings.push(findingOf(found, config, operator, place))
+    const found = leaves(decoded.failure, [], operator.config.ast)
+    const misspelt = new Set(found.flatMap(meant))
+    for (const one of found) {
+      if (one.issue._tag === "MissingKey" && misspelt.has(pathWord(one.path))) continue
+      findings.push(findingOf(one, config, operator, place))
+    }
     return undefined
   }
   const encoded = SchemaParser.encodeUnknownResult(operator.config)(decoded.success)

@@ -127,6 +127,7 @@ const expand = (node: Spelled, expansion: Expansion, depth: number): void => {
     operator,
     inputs,
     decoded,
+    misplaced: Object.keys(spec.config).filter((key) => Object.hasOwn(operator.inputs as object, key)),
     graph: spec.graph,
     minimize: spec.minimize,
     persist: spec.persist ?? false,

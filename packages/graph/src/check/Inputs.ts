@@ -1,7 +1,7 @@
 /** A node's wires against its operator's inputs: names, kinds, types, one row set. */
 import type { ColumnType, Columns } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { didYouMean, nearest } from "../Nearest.ts"
 import type { AnyOperator, Input, Inputs } from "../Operator.ts"
 import type { RowSet, Wire } from "../Plan.ts"
 import type { Node, NodeInput, Ref } from "./Node.ts"
@@ -45,13 +45,14 @@ const ofType = (columns: Columns, type: ColumnType): ReadonlyArray<string> =>
 
 const wrongType = (ref: Ref, input: Input, wire: Wire, from: Outputs): Finding => {
   const type = columnOf(input)
+  const spelled = wire._tag === "Column" ? ref.text.slice(0, ref.text.length - wire.column.length) : ""
   const near =
     type === undefined
       ? []
       : wire._tag === "Stream"
         ? ofType(wire.columns, type).map((name) => `${ref.text}.${name}`)
         : wire._tag === "Column" && wire.port !== undefined
-          ? ofType(from.ports[wire.port]!.columns, type).map((name) => `${wire.node}.${wire.port}.${name}`)
+          ? ofType(from.ports[wire.port]!.columns, type).map((name) => `${spelled}${name}`)
           : ofType(from.columns, type).map((name) => `${wire.node}.${name}`)
   const ports = wire._tag === "Column" && typeof input !== "string" && "stream" in input ? Object.keys(from.ports) : []
   const named = near.length > 0 ? near : ports.map((port) => `${wire.node}.${port}`)
@@ -134,8 +135,12 @@ const unknownInput = (node: Node, name: string, input: NodeInput, declared: Inpu
 }
 
 const missing = (node: Node, declared: Inputs, findings: Array<Finding>): void => {
+  const known = Object.keys(declared)
+  const unknown =
+    node.operator.openInputs === true ? [] : Object.keys(node.inputs).filter((name) => !known.includes(name))
+  const meant = [...unknown.map((name) => nearest(name, known)), ...node.misplaced]
   for (const [name, input] of Object.entries(declared)) {
-    if (isOptional(input) || Object.hasOwn(node.inputs, name)) continue
+    if (isOptional(input) || Object.hasOwn(node.inputs, name) || meant.includes(name)) continue
     const beside = name === "model" || name === "init" ? `${name}: ...` : `in: { ${name}: ... }`
     const label = `${node.operator.name} needs ${name}: ${said(input)}`
     findings.push({

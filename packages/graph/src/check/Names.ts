@@ -44,13 +44,13 @@ export const find = (ref: Ref, axes: Axes, names: Names): Read => {
   const { node: name, rest } = splitReference(ref.text)
   const exact = names.byId.get(name)
   if (exact !== undefined) return { node: exact, rest }
-  const variants = names.byBase.get(name)
+  const variants = names.byBase.get(name) ?? names.byBase.get(name.replace(/\[.*$/, ""))
   if (variants === undefined) {
     return names.lost.has(name.replace(/\[.*$/, "")) ? { rest } : { rest, finding: unknownNode(ref, name, names) }
   }
-  const fitting = variants.find((node) => inVariant(axes, node))
+  const fitting = name.includes("[") ? undefined : variants.find((node) => inVariant(axes, node))
   if (fitting !== undefined) return { node: fitting, rest }
-  const label = `${name} exists as ${variants
+  const label = `${variants[0]!.base} exists as ${variants
     .map(({ id }) => id)
     .slice(0, 4)
     .join(", ")}${variants.length > 4 ? ", ..." : ""}`

@@ -28,6 +28,8 @@ export interface Node {
   readonly inputs: Readonly<Record<string, NodeInput>>
   /** Undefined: in error, already reported. */
   readonly decoded: Decoded | undefined
+  /** Inputs written as config, already reported. */
+  readonly misplaced: ReadonlyArray<string>
   readonly graph: NodeSpec["graph"]
   readonly minimize: NodeSpec["minimize"]
   readonly persist: boolean

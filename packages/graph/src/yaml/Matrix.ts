@@ -39,7 +39,8 @@ const valuesOf = (name: string, tree: Tree, findings: Array<Finding>): Map<strin
       else wrong(item.span, `a list or a map needs a name: ${name}: { id: [...] }`)
     }
   } else wrong(tree.span, `expected a list of values or a map id: value, got ${spoken(tree.value)}`)
-  if (values.size === 0 && tree._tag !== "Scalar") wrong(tree.span, "an axis needs at least one value")
+  const empty = tree._tag === "List" ? tree.items.length === 0 : tree._tag === "Map" && tree.entries.size === 0
+  if (empty) wrong(tree.span, "an axis needs at least one value")
   return values
 }
 

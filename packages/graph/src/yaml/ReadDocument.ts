@@ -120,7 +120,9 @@ const placeIn =
     const wired = map.get("in")?.value
     const inside = wired?._tag === "Map" && wired.entries.has(String(second))
     const beside = head === "in" && second !== undefined && !inside && map.has(String(second))
-    return { at: wordsFor(id, path), span: spanAt(tree, beside ? path.slice(1) : path, part) }
+    const written = beside ? path.slice(1) : path
+    const known = head === undefined || map.has(String(written[0]))
+    return { at: wordsFor(id, path), span: known ? spanAt(tree, written, part) : spanAt(tree, ["op"]) }
   }
 
 const readVariant = (

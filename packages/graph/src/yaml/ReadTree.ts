@@ -14,7 +14,7 @@ export const yamlLimits = { bytes: 256 * 1024, depth: 32, values: 10_000, nodes:
 /** `${name}` is masked letter for letter while YAML is read, because a brace would end a plain scalar inside `{ }`. */
 export const mask = { open: "\uE000", close: "\uE001" } as const
 const masked = (text: string): string =>
-  text.replace(/\$\{([^{}\n]*)\}/g, (_, inner: string) => `$${mask.open}${inner}${mask.close}`)
+  text.replace(/\$\{([^{}\n"']*)\}/g, (_, inner: string) => `$${mask.open}${inner}${mask.close}`)
 
 /** `${` and `}` again as written. */
 export const unmasked = (text: string): string => text.replaceAll(mask.open, "{").replaceAll(mask.close, "}")
@@ -26,9 +26,10 @@ const refused = (message: string, span: Span, label?: string): Finding => ({
   ...(label === undefined ? {} : { label })
 })
 
-// Control characters, bare carriage returns, halves of surrogate pairs, the mask's two letters, a byte order mark inside.
+// Control characters, those that turn the writing direction, bare carriage returns, halves of surrogate pairs, the mask's two letters, a byte order mark inside.
 // eslint-disable-next-line no-control-regex
-const unprintable = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\uE000\uE001\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}/u
+const unprintable =
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\uE000\uE001\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}/u
 
 const badCharacter = (text: string): Finding | undefined => {
   const at = text.search(unprintable)
@@ -49,20 +50,23 @@ interface Tokens {
   readonly findings: ReadonlyArray<Finding>
 }
 
-/** Cuts the text into tokens; stops at the first limit passed, names every feature refused. */
+/** Cuts the text into tokens; stops at the first limit passed, names every feature refused once. */
 const tokenise = (text: string): Tokens => {
   const parser = new Parser()
   const tokens: Array<CST.Token> = []
   const findings: Array<Finding> = []
+  const named = new Set<string>()
   let values = 0
   let documents = 0
   let inScalar = false
   for (const lexeme of new Lexer().lex(text)) {
     const type = inScalar ? "scalar" : CST.tokenType(lexeme)
     const span = { start: parser.offset, end: parser.offset + Math.max(1, lexeme.length) }
-    if (type !== null && words[type] !== undefined)
+    if (type !== null && words[type] !== undefined && !named.has(type)) {
+      named.add(type)
       findings.push(refused("YAML feature not allowed", span, words[type]))
-    if (lexeme === "---" && type === "doc-start" && ++documents > 1) {
+    }
+    if (type === "doc-start" && (values > 0 || ++documents > 1)) {
       return { tokens, findings: [...findings, refused("second document", span, "a pipeline file holds one document")] }
     }
     if (type === "scalar" || type === "flow-map-start" || type === "flow-seq-start" || type === "seq-item-ind") values++
@@ -177,17 +181,22 @@ export const readTree = (text: string): ReadTree => {
   if (bad !== undefined) return { findings: [bad] }
   const { tokens, findings } = tokenise(masked(text))
   if (findings.length > 0) return { findings }
-  const [document] = new Composer({ uniqueKeys: false, prettyErrors: false, version: "1.2", schema: "core" }).compose(
-    tokens,
-    true,
-    text.length
-  )
+  const [document, second] = new Composer({
+    uniqueKeys: false,
+    prettyErrors: false,
+    version: "1.2",
+    schema: "core"
+  }).compose(tokens, true, text.length)
   if (document === undefined || document.contents === null) {
     return {
       findings: [
         { code: "V100", message: "empty file", span: { start: 0, end: 1 }, label: "a pipeline starts with version: 1" }
       ]
     }
+  }
+  if (second !== undefined) {
+    const span = { start: second.range[0], end: second.range[0] + 1 }
+    return { findings: [refused("second document", span, "a pipeline file holds one document")] }
   }
   if (document.errors.length > 0) return { findings: syntax(document as Document.Parsed) }
   const reading: Reading = { text, findings: [] }
