@@ -80,9 +80,9 @@ export const trainEager = (
           const array = training.state[state]!
           array.data.set(rows.data, at * (array.data.length / array.shape[0]!))
         }),
-      snapshot: Effect.map(pick(program.name, weights, program.weights), (now) => ({
+      snapshot: Effect.sync(() => ({
         step: training.step,
-        weights: copied(now),
+        weights: copied(trained(training)),
         exp_avg: copied(training.exp_avg),
         exp_avg_sq: copied(training.exp_avg_sq),
         twin: copied(training.twin),
