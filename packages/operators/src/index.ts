@@ -1,1 +1,10 @@
-export {}
+export { ImageEncoder } from "./ImageEncoder.ts"
+export { InitModel } from "./InitModel.ts"
+export { ITC } from "./ITC.ts"
+export { ITM } from "./ITM.ts"
+export { LMDecoder } from "./LMDecoder.ts"
+export { LoadedModels } from "./tensor/LoadedModels.ts"
+export { tensorMap } from "./tensor/tensorMap.ts"
+export { isTensorOperator } from "./tensor/TensorOperator.ts"
+export { TextEncoder } from "./TextEncoder.ts"
+export { Train } from "./Train.ts"

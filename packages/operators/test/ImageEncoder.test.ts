@@ -15,7 +15,14 @@ operatorContract(ImageEncoder, {
   artifacts: { model: clip },
   layer: eager,
   columns,
-  nulls: { image: imageColumn([images[0], null, { bytes: new Uint8Array([1, 2, 3]), path: "broken.png" }, images[1]]) },
+  nulls: {
+    image: imageColumn([
+      ...images.slice(0, 1),
+      null,
+      { bytes: new Uint8Array([1, 2, 3]), path: "broken.png" },
+      ...images.slice(1, 2)
+    ])
+  },
   badConfigs: [
     { config: { batch_size: 1 }, names: /batch_size/ },
     { config: { normalise: false }, names: /normalise/ }

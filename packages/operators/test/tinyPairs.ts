@@ -1,7 +1,7 @@
 /** Small coloured patterns with their names, and models of the nano preset to look at them with. */
 import { imageColumn, textColumn } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
-import type { Artifact, Batch, Dataset } from "@bootlace/graph"
+import type { Artifact, Batch, Dataset, Files } from "@bootlace/graph"
 import { countWords, trainWordPiece } from "@bootlace/models"
 import { takeRows } from "@bootlace/data"
 import { Effect, Layer } from "effect"
@@ -69,6 +69,10 @@ export const newModel = async (architecture: "clip" | "blip", seed = 3): Promise
   const { files } = await runIn(given, runFold(InitModel, given, []))
   return artifactOf("model", files)
 }
+
+/** All files of an artifact. */
+export const filesOf = async ({ files, read }: Artifact): Promise<Files> =>
+  Object.fromEntries(await Promise.all(files.map(async (name) => [name, await Effect.runPromise(read(name))] as const)))
 
 const models = Layer.provideMerge(LoadedModels.layer, Engine.eager())
 /** tfjs operation by operation: no native library, results that anybody can follow. */

@@ -1,0 +1,117 @@
+/**
+ * ITC: image-text contrast. How near an image and its text are in the embedding space, and the loss that brings them there.
+ *
+ *   image_embeds, text_embeds  [E]   ->   itc_score  float32, their cosine
+ *   inside Train               ->   itc_loss; similarity, every pair of the batch, scaled
+ *
+ * CLIP: the symmetric cross-entropy over the batch (Radford et al. 2021, figure 3). With `twin`, BLIP's: candidates and soft
+ * targets come from a momentum copy of both encoders and two queues of its earlier features (Li et al. 2022, section 3.2).
+ */
+import { contrastive, l2Normalize, momentumContrastive, normals } from "@bootlace/models"
+import type { Model, RandomKey } from "@bootlace/models"
+import * as tf from "@tensorflow/tfjs-core"
+import { Effect, Schema } from "effect"
+import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
+import type { StateArray, StepContext, TrainingScope } from "./tensor/TensorOperator.ts"
+
+const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+
+const config = Schema.Struct({
+  batch_size: batchSize,
+  twin: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description: "in Train: momentum features and soft targets; default: for BLIP yes, for CLIP no"
+    })
+  ),
+  queue_size: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 })).annotate({
+      description: "in Train, with twin: features kept from earlier steps; default 32 batches, at most BLIP's 57600"
+    })
+  ),
+  momentum: share
+    .annotate({ description: "in Train, with twin: what the momentum weights keep of themselves at a step" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.995))),
+  alpha: share
+    .annotate({ description: "in Train, with twin: share of the soft targets once it is ramped up" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.4))),
+  alpha_ramp_epochs: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+    .annotate({ description: "in Train, with twin: passes over the data in which alpha grows from 0" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(2)))
+})
+type Config = typeof config.Type
+
+const inputs = { image_embeds: "embedding", text_embeds: "embedding" } as const
+
+const hasTwin = (at: { readonly model: Model; readonly config: Config }): boolean =>
+  at.config.twin ?? at.model.architecture === "blip"
+
+/** [Q, E] unit vectors of random directions: what a queue holds before it has seen features. */
+const unitRows = (key: RandomKey, num_rows: number, width: number): Float32Array => {
+  const values = normals(key, num_rows * width)
+  for (let row = 0; row < num_rows; row++) {
+    const vector = values.subarray(row * width, (row + 1) * width)
+    const length = Math.hypot(...vector)
+    vector.forEach((value, i) => (vector[i] = value / length))
+  }
+  return values
+}
+
+const queues = (at: { readonly model: Model; readonly config: Config }, batch_size: number) => {
+  const Q = at.config.queue_size ?? Math.min(32 * batch_size, 57_600)
+  if (!hasTwin(at) || Q === 0) return {}
+  const E = at.model.embed_dim
+  const queue: StateArray = { shape: [Q, E], init: (key) => unitRows(key, Q, E) }
+  return { image_queue: queue, text_queue: queue }
+}
+
+/** Alpha at this step. */
+const ramped = ({ alpha, alpha_ramp_epochs }: Config, { epoch }: StepContext): number =>
+  alpha * Math.min(1, alpha_ramp_epochs === 0 ? 1 : epoch / alpha_ramp_epochs)
+
+const twinLoss = ({ inputs: embeds, twin, state, feeds }: TrainingScope<typeof inputs>, scale: tf.Tensor) =>
+  momentumContrastive({
+    ...embeds,
+    twin_image_embeds: twin.image_embeds!,
+    twin_text_embeds: twin.text_embeds!,
+    ...(state.image_queue === undefined ? {} : { image_queue: state.image_queue, text_queue: state.text_queue! }),
+    scale,
+    alpha: feeds.alpha!
+  })
+
+export const ITC = tensorMap({
+  name: "ITC",
+  version: 1,
+  description: "Cosine of image and text embeddings; inside Train the contrastive loss of CLIP or BLIP.",
+  config,
+  inputs,
+  outputs: { itc_score: "score" },
+  program:
+    () =>
+    (_weights, { image_embeds, text_embeds }) => ({
+      itc_score: tf.sum(tf.mul(l2Normalize(image_embeds), l2Normalize(text_embeds)), -1)
+    }),
+  training: {
+    inputs,
+    outputs: { itc_loss: "loss", similarity: "similarity" },
+    twin: (at) => (hasTwin(at) ? ["image_embeds", "text_embeds"] : []),
+    momentum: ({ momentum }) => momentum,
+    state: queues,
+    feeds: (at, step) =>
+      hasTwin(at) ? { alpha: { shape: [], dtype: "float32", data: Float32Array.of(ramped(at.config, step)) } } : {},
+    program: (at) => (scope) => {
+      const scale = at.model.similarityScale(scope.weights)
+      const withTwin = hasTwin(at) ? twinLoss(scope, scale) : undefined
+      const loss = withTwin ?? contrastive({ ...scope.inputs, scale })
+      return {
+        columns: {
+          itc_loss: loss.itc_loss,
+          similarity: { i2t: loss.similarity_i2t, t2i: loss.similarity_t2i }
+        },
+        metrics: { image_accuracy: loss.image_accuracy, text_accuracy: loss.text_accuracy },
+        ...(withTwin === undefined || scope.state.image_queue === undefined
+          ? {}
+          : { enqueue: { image_queue: withTwin.enqueue_image, text_queue: withTwin.enqueue_text } })
+      }
+    }
+  }
+})

@@ -1,0 +1,88 @@
+/**
+ * A model as an artifact: config.json, model.safetensors, vocab.txt, preprocessor_config.json, in Hugging Face's words.
+ *
+ * Written by InitModel and Train, read by every operator that takes `model` or `init`.
+ */
+import { parseJson, defaultLimits } from "@bootlace/data"
+import type { HostTensors } from "@bootlace/engine"
+import { NodeError } from "@bootlace/graph"
+import type { Artifact, ArtifactWriter } from "@bootlace/graph"
+import { modelFromConfig, tokenizerOf } from "@bootlace/models"
+import type { Model, Tokenizer } from "@bootlace/models"
+import { Effect } from "effect"
+import { decodeTensors, encodeTensors } from "./TensorFile.ts"
+
+/** What the host needs of a model; its weights live in the executor. */
+export interface OpenModel {
+  readonly model: Model
+  readonly tokenizer: Tokenizer
+  readonly vocabulary: string
+}
+
+export interface ModelArtifact extends OpenModel {
+  readonly weights: HostTensors
+}
+
+const invalid = (node: string, detail: string): NodeError =>
+  new NodeError({ code: "R401", node, detail, hint: "the artifact isn't one that InitModel or Train wrote" })
+
+/** Every weight that the config asks for, with its shape, and no other. */
+const checkWeights = (model: Model, weights: HostTensors): void => {
+  for (const [name, shape] of Object.entries(model.shapes)) {
+    const found = weights[name]
+    if (found === undefined) throw new Error(`model.safetensors has no weight ${name}`)
+    if (found.shape.join() !== shape.join() || found.dtype !== "float32") {
+      throw new Error(`weight ${name}: expected float32 [${shape.join()}], got ${found.dtype} [${found.shape.join()}]`)
+    }
+  }
+  const extra = Object.keys(weights).find((name) => model.shapes[name] === undefined)
+  if (extra !== undefined) throw new Error(`model.safetensors has a weight ${extra} that the config doesn't know`)
+}
+
+/** Reads the whole artifact. Fails with R401 when its files don't fit together. */
+export const readModel = Effect.fnUntraced(function* (node: string, artifact: Artifact) {
+  const text = yield* artifact.read("vocab.txt")
+  const config = yield* artifact.read("config.json")
+  const tensors = yield* artifact.read("model.safetensors")
+  return yield* Effect.try({
+    try: (): ModelArtifact => {
+      const model = modelFromConfig(parseJson(config, defaultLimits, { file: "config.json" }))
+      const vocabulary = new TextDecoder().decode(text)
+      const weights = decodeTensors(tensors, "model.safetensors")
+      checkWeights(model, weights)
+      return { model, tokenizer: tokenizerOf(model, vocabulary), vocabulary, weights }
+    },
+    catch: (cause) => invalid(node, cause instanceof Error ? cause.message : String(cause))
+  })
+})
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
+
+/** What transformers' image processor of this model is told. */
+const preprocessorConfig = ({ preprocess: { image_size, image_mean, image_std, resize }, architecture }: Model) => {
+  const crops = resize === "shortest_side_center_crop"
+  return {
+    image_processor_type: architecture === "clip" ? "CLIPImageProcessor" : "BlipImageProcessor",
+    do_convert_rgb: true,
+    do_resize: true,
+    size: crops ? { shortest_edge: image_size } : { height: image_size, width: image_size },
+    resample: 3,
+    do_center_crop: crops,
+    ...(crops ? { crop_size: { height: image_size, width: image_size } } : {}),
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean,
+    image_std
+  }
+}
+
+export const writeModel = Effect.fnUntraced(function* (
+  writer: ArtifactWriter,
+  { model, vocabulary, weights }: Omit<ModelArtifact, "tokenizer">
+) {
+  yield* writer.write("config.json", json(model.config))
+  yield* writer.write("preprocessor_config.json", json(preprocessorConfig(model)))
+  yield* writer.write("vocab.txt", new TextEncoder().encode(vocabulary))
+  yield* writer.write("model.safetensors", encodeTensors(weights))
+})

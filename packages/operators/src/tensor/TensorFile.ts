@@ -1,0 +1,50 @@
+/** Named host tensors to the bytes of one safetensors file and back: models and training checkpoints. */
+import { defaultLimits, encodeSafetensors, parseSafetensorsHeader } from "@bootlace/data"
+import type { Dtype, TensorInfo } from "@bootlace/data"
+import type { DType, HostTensor, HostTensors } from "@bootlace/engine"
+
+const stored = { float32: "F32", int32: "I32", bool: "BOOL" } as const satisfies Record<DType, Dtype>
+
+/** Equal tensors give equal bytes. */
+export const encodeTensors = (tensors: HostTensors): Uint8Array<ArrayBuffer> => {
+  const parts = encodeSafetensors(
+    Object.fromEntries(
+      Object.entries(tensors).map(([name, { dtype, shape, data }]) => [name, { dtype: stored[dtype], shape, data }])
+    )
+  )
+  const bytes = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+/** A copy, so that it is aligned to its elements whatever the file's place in memory. */
+const decode = (name: string, { dtype, shape }: TensorInfo, bytes: Uint8Array<ArrayBuffer>): HostTensor => {
+  switch (dtype) {
+    case "F32":
+      return { dtype: "float32", shape, data: new Float32Array(bytes.buffer) }
+    case "I32":
+      return { dtype: "int32", shape, data: new Int32Array(bytes.buffer) }
+    case "BOOL":
+      return { dtype: "bool", shape, data: bytes }
+    default:
+      throw new Error(`tensor ${name} is stored as ${dtype}; expected F32, I32 or BOOL`)
+  }
+}
+
+/** Throws a DataError, or an Error for a dtype that `encodeTensors` never writes. */
+export const decodeTensors = (bytes: Uint8Array, file: string): HostTensors => {
+  const length = bytes.length < 8 ? 0 : Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+  if (8 + length > bytes.length)
+    throw new Error(`${file} is cut: its header of ${length} bytes is longer than the file`)
+  const header = parseSafetensorsHeader(bytes.subarray(8, 8 + length), bytes.length - 8 - length, defaultLimits, file)
+  const tensors: Record<string, HostTensor> = {}
+  for (const [name, info] of header.tensors) {
+    const start = 8 + length + info.offset
+    tensors[name] = decode(name, info, new Uint8Array(bytes.subarray(start, start + info.byteLength)))
+  }
+  return tensors
+}

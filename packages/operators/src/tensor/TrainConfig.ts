@@ -1,0 +1,48 @@
+/** What a Train node can be told. What is left out takes the paper's value for the model's architecture. */
+import { Effect, Schema } from "effect"
+import { Augment } from "./Augment.ts"
+
+const positive = Schema.Finite.check(Schema.isGreaterThan(0))
+const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+const share = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1))
+const count = (minimum: number) => Schema.Int.check(Schema.isGreaterThanOrEqualTo(minimum))
+
+export const objectives = ["itc", "itm", "lm"] as const
+export type Objective = (typeof objectives)[number]
+
+export const TrainConfig = Schema.Struct({
+  steps: count(1).annotate({ description: "optimiser steps" }),
+  batch_size: count(2)
+    .annotate({ description: "rows of a step" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(64))),
+  learning_rate: Schema.optionalKey(
+    positive.annotate({ description: "at its peak; default 5e-4 for CLIP, 3e-4 for BLIP" })
+  ),
+  warmup_steps: Schema.optionalKey(
+    count(0).annotate({ description: "linear warm-up; default a tenth of the steps, at most the paper's 2000 or 3000" })
+  ),
+  schedule: Schema.Literals(["cosine", "constant"])
+    .annotate({ description: "after the warm-up: down to 0 along a cosine, or level" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("cosine" as const))),
+  optimizer: Schema.optionalKey(
+    Schema.Struct({
+      betas: Schema.optionalKey(Schema.Tuple([share, share]).annotate({ description: "decay of the two moments" })),
+      eps: Schema.optionalKey(positive.annotate({ description: "added to the root of the second moment" })),
+      weight_decay: Schema.optionalKey(notNegative.annotate({ description: "decoupled decay" }))
+    }).annotate({ description: "AdamW; default the paper's for the architecture" })
+  ),
+  max_grad_norm: Schema.optionalKey(positive.annotate({ description: "gradients are scaled down to this L2 norm" })),
+  augment: Schema.Union([Schema.Literal("none"), Augment])
+    .annotate({ description: "random crops and flips of the images" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("none" as const))),
+  checkpoint_every: count(1)
+    .annotate({ description: "steps between checkpoints" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),
+  objectives: Schema.optionalKey(
+    Schema.NonEmptyArray(Schema.Literals(objectives)).annotate({
+      description: "instead of a graph: the standard one for these losses on `pairs`, summed"
+    })
+  ),
+  label_smoothing: Schema.optionalKey(share.annotate({ description: "of the objective lm; default 0.1" }))
+})
+export type TrainConfig = typeof TrainConfig.Type

@@ -1,0 +1,213 @@
+/**
+ * The tensor operators of a Train node's graph as one differentiable program.
+ *
+ * Node by node, in the graph's order, each operator's program runs on the columns of the nodes before it. Columns that come
+ * from the data are inputs of the program, each once however many nodes read it. Where an operator asks for a twin of an
+ * input, the nodes that feed it run a second time with the momentum weights.
+ */
+import type { HostTensors, Tensors, TrainingProgram, TrainingTensors } from "@bootlace/engine"
+import type { Columns, PlanNode, StoredType, TrainingGraph, Wire } from "@bootlace/graph"
+import { randomKey } from "@bootlace/models"
+import * as tf from "@tensorflow/tfjs-core"
+import type { OpenModel } from "./ModelArtifact.ts"
+import { columnTensors } from "./TensorColumn.ts"
+import { isTensorOperator } from "./TensorOperator.ts"
+import type {
+  AnyLife,
+  ColumnTensors,
+  ProgramContext,
+  StateArray,
+  StepContext,
+  TrainingResult
+} from "./TensorOperator.ts"
+
+/** A column of the data that the graph reads. */
+export interface Leaf {
+  /** `pairs.image`: its name among the program's inputs. */
+  readonly name: string
+  readonly stream: string
+  readonly column: string
+  readonly type: StoredType
+}
+
+/** A node of the graph with its operator's training life and the context it runs in. */
+interface Part {
+  readonly node: PlanNode
+  readonly life: AnyLife
+  readonly at: ProgramContext<unknown>
+  readonly twin: ReadonlyArray<string>
+  readonly state: Readonly<Record<string, StateArray>>
+}
+
+type ColumnWire = Extract<Wire, { readonly _tag: "Column" }>
+type Values = Readonly<Record<string, ColumnTensors[keyof ColumnTensors]>>
+
+export interface ComposedTraining {
+  readonly program: TrainingProgram
+  readonly leaves: ReadonlyArray<Leaf>
+  /** Momentum of the twin, where one is asked for. */
+  readonly momentum: number | undefined
+  /** Weights of the losses in the sum, by the losses' names. */
+  readonly lossWeights: Readonly<Record<string, number>>
+  readonly initialState: (seed: number) => HostTensors
+  readonly feeds: (step: StepContext) => HostTensors
+}
+
+/** Outputs of the program under this prefix are rows for the state array of the rest of the name. */
+export const enqueuePrefix = "enqueue/"
+
+const under = (node: string, name: string): string => `${node}.${name}`
+
+const prefixed = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [under(node, name), value]))
+
+const ownOf = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
+  Object.fromEntries(
+    Object.entries(values)
+      .filter(([name]) => name.startsWith(`${node}.`))
+      .map(([name, value]) => [name.slice(node.length + 1), value])
+  )
+
+const columnWire = (node: PlanNode, input: string): ColumnWire => {
+  const wire = node.inputs[input]?.[0]
+  if (wire?._tag !== "Column") throw new Error(`${node.id}: input ${input} is not wired to a column`)
+  return wire
+}
+
+const partOf = (node: PlanNode, { model, tokenizer }: OpenModel, batch_size: number): Part => {
+  const { operator } = node
+  const life = isTensorOperator(operator) ? operator.tensors.training : undefined
+  if (life === undefined) throw new Error(`${node.id}: ${operator.name} has no life inside Train`)
+  if (operator.model !== undefined && !operator.model.includes(model.architecture)) {
+    throw new Error(
+      `${node.id}: ${operator.name} needs a ${operator.model.join(" or ")} model, got a ${model.architecture} model`
+    )
+  }
+  const at: ProgramContext<unknown> = { model, tokenizer, config: node.config }
+  return { node, life, at, twin: life.twin?.(at) ?? [], state: life.state?.(at, batch_size) ?? {} }
+}
+
+/** Runs the nodes of the graph on one set of tensors; a twin's values are computed when asked for. */
+class Evaluation {
+  readonly results = new Map<string, TrainingResult<Columns>>()
+  private readonly twins = new Map<string, TrainingResult<Columns>>()
+  private readonly parts: ReadonlyMap<string, Part>
+  private readonly tensors: TrainingTensors
+
+  constructor(parts: ReadonlyMap<string, Part>, tensors: TrainingTensors) {
+    this.parts = parts
+    this.tensors = tensors
+    for (const part of parts.values()) this.results.set(part.node.id, this.run(part, false))
+  }
+
+  private run({ node, life, at, twin }: Part, isTwin: boolean): TrainingResult<Columns> {
+    const inputs: Record<string, Values[string]> = {}
+    for (const input of Object.keys(life.inputs)) inputs[input] = this.valueOf(columnWire(node, input), isTwin)
+    const twins: Record<string, Values[string]> = {}
+    if (!isTwin) for (const input of twin) twins[input] = this.valueOf(columnWire(node, input), true)
+    return life.program(at)({
+      weights: isTwin ? this.tensors.twin : this.tensors.weights,
+      inputs,
+      twin: twins,
+      state: isTwin ? {} : ownOf(node.id, this.tensors.state),
+      feeds: ownOf(node.id, this.tensors.inputs)
+    })
+  }
+
+  private valueOf({ node, column, type }: ColumnWire, isTwin: boolean): Values[string] {
+    const part = this.parts.get(node)
+    if (part === undefined) return columnTensors(type as StoredType, under(node, column), this.tensors.inputs)
+    const known = isTwin ? this.twins : this.results
+    const result = known.get(node) ?? this.run(part, isTwin)
+    known.set(node, result)
+    return (result.columns as Values)[column]!
+  }
+}
+
+const leavesOf = (parts: ReadonlyMap<string, Part>): ReadonlyArray<Leaf> => {
+  const leaves = new Map<string, Leaf>()
+  for (const { node, life } of parts.values()) {
+    for (const input of Object.keys(life.inputs)) {
+      const wire = columnWire(node, input)
+      if (parts.has(wire.node)) continue
+      const name = under(wire.node, wire.column)
+      leaves.set(name, { name, stream: wire.node, column: wire.column, type: wire.type as StoredType })
+    }
+  }
+  return [...leaves.values()]
+}
+
+/** The output's own name where it is the only one of that name. */
+const lossNames = (minimize: TrainingGraph["minimize"]): ReadonlyArray<string> =>
+  minimize.map(({ node, output }) =>
+    minimize.filter((other) => other.output === output).length === 1 ? output : under(node, output)
+  )
+
+const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
+  const wanted = [...parts.values()]
+    .filter(({ twin }) => twin.length > 0)
+    .map(({ life, at }) => life.momentum?.(at.config) ?? 0.995)
+  const other = wanted.find((momentum) => momentum !== wanted[0])
+  if (other !== undefined)
+    throw new Error(`one twin has one momentum, but the graph asks for ${wanted[0]} and ${other}`)
+  return wanted[0]
+}
+
+/** Throws an Error in words for a person where the graph can't be trained with this model. */
+export const composeTraining = (
+  name: string,
+  graph: TrainingGraph,
+  opened: OpenModel,
+  batch_size: number
+): ComposedTraining => {
+  const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, opened, batch_size)]))
+  const all = [...parts.values()]
+  const states = Object.assign({}, ...all.map(({ node, state }) => prefixed(node.id, state))) as Record<
+    string,
+    StateArray
+  >
+  const names = lossNames(graph.minimize)
+  const momentum = momentumOf(parts)
+
+  const run: TrainingProgram["run"] = (tensors) => {
+    const { results } = new Evaluation(parts, tensors)
+    const losses: Record<string, tf.Tensor> = {}
+    graph.minimize.forEach(({ node, output, weight }, i) => {
+      const loss = (results.get(node)!.columns as Values)[output] as tf.Tensor
+      losses[names[i]!] = weight === 1 ? loss : tf.mul(loss, weight)
+    })
+    const outputs: Record<string, tf.Tensor> = {}
+    for (const [node, { metrics, enqueue }] of results) {
+      Object.assign(outputs, metrics as Tensors)
+      for (const [array, rows] of Object.entries(enqueue ?? {})) outputs[enqueuePrefix + under(node, array)] = rows
+    }
+    return { losses, outputs }
+  }
+
+  return {
+    program: {
+      name,
+      weights: Object.keys(opened.model.shapes),
+      twin: momentum === undefined ? [] : opened.model.encoderWeights,
+      state: Object.fromEntries(
+        Object.entries(states).map(([array, { shape }]) => [array, { shape, dtype: "float32" as const }])
+      ),
+      run
+    },
+    leaves: leavesOf(parts),
+    momentum,
+    lossWeights: Object.fromEntries(names.map((loss, i) => [loss, graph.minimize[i]!.weight])),
+    initialState: (seed) =>
+      Object.fromEntries(
+        Object.entries(states).map(([array, { shape, init }]) => [
+          array,
+          { shape, dtype: "float32" as const, data: init(randomKey(seed, "state", array)) }
+        ])
+      ),
+    feeds: (step) =>
+      Object.assign(
+        {},
+        ...all.map(({ node, life, at }) => prefixed(node.id, life.feeds?.(at, { ...step, node: node.id }) ?? {}))
+      )
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The data of a training step: rows picked, prepared once, augmented, and put together as the program's inputs.
+ *
+ * Prepared cells (pixels, token ids) are kept until they fill a bound; rows met after that are prepared anew each time. What
+ * is kept never changes a byte of a batch.
+ */
+import { columnOf, preprocess, rowIdHex, rowIdsOf } from "@bootlace/data"
+import type { HostTensors } from "@bootlace/engine"
+import { NodeError } from "@bootlace/graph"
+import type { Dataset } from "@bootlace/graph"
+import { randomKey } from "@bootlace/models"
+import { Effect } from "effect"
+import { onRows } from "../RowValues.ts"
+import { augmented } from "./Augment.ts"
+import type { Augment } from "./Augment.ts"
+import type { OpenModel } from "./ModelArtifact.ts"
+import { rowOrder } from "./RowOrder.ts"
+import { cellsOf, collate, isRgb } from "./TensorColumn.ts"
+import type { Cell } from "./TensorColumn.ts"
+import type { Leaf } from "./TrainingProgram.ts"
+
+const cacheBytes = 256 * 1024 * 1024
+const decodeConcurrency = 4
+
+interface TrainingRow {
+  readonly id: string
+  /** In the order of the stream's leaves. */
+  readonly cells: ReadonlyArray<Cell>
+}
+
+export interface StepRows {
+  readonly inputs: HostTensors
+  /** Hex ids of the rows, for errors. */
+  readonly ids: ReadonlyArray<string>
+}
+export interface TrainingRows {
+  readonly num_rows: number
+  readonly at: (step: number) => Effect.Effect<StepRows, NodeError>
+}
+
+export interface TrainingData {
+  readonly node: string
+  readonly seed: number
+  readonly batch_size: number
+  readonly opened: OpenModel
+  readonly augment: Augment | undefined
+}
+
+const sizeOf = (cell: Cell): number => (isRgb(cell) ? cell.data.byteLength : cell.byteLength)
+
+/** Rows of a dataset by index, from memory where they are there. */
+const preparedRows = (data: TrainingData, dataset: Dataset, leaves: ReadonlyArray<Leaf>) => {
+  const kept = new Map<number, TrainingRow>()
+  let bytes = 0
+  const keep = (index: number, row: TrainingRow): void => {
+    const size = row.cells.reduce((total, cell) => total + sizeOf(cell), 0)
+    if (bytes + size > cacheBytes) return
+    bytes += size
+    kept.set(index, row)
+  }
+  const read = Effect.fnUntraced(function* (indices: Int32Array) {
+    const batch = yield* dataset.rows(indices)
+    const ids = rowIdsOf(batch)
+    const columns = yield* onRows(data.node, () =>
+      leaves.map(({ column, type }) => cellsOf(type, columnOf(batch, column), data.opened, data.augment !== undefined))
+    )
+    return yield* Effect.forEach(
+      indices,
+      (_, row) =>
+        Effect.all(columns.map((cells) => cells[row]!)).pipe(
+          Effect.map((cells): TrainingRow => ({ id: rowIdHex(ids, row), cells })),
+          Effect.mapError(({ reason }) => {
+            const detail = `row ${rowIdHex(ids, row)} can't be trained on: ${reason}`
+            return new NodeError({ code: "R302", node: data.node, detail, hint: "filter such rows out before Train" })
+          })
+        ),
+      { concurrency: decodeConcurrency }
+    )
+  })
+  return Effect.fnUntraced(function* (indices: Int32Array) {
+    const missing = Int32Array.from(new Set(indices)).filter((index) => !kept.has(index))
+    const fresh = new Map<number, TrainingRow>()
+    if (missing.length > 0) {
+      const rows = yield* read(missing)
+      rows.forEach((row, i) => {
+        fresh.set(missing[i]!, row)
+        keep(missing[i]!, row)
+      })
+    }
+    return Array.from(indices, (index) => fresh.get(index) ?? kept.get(index)!)
+  })
+}
+
+/** The cell as the program takes it; an image is cropped and mirrored as its place in the step says. */
+const finished = (cell: Cell, { augment, opened, seed, node }: TrainingData, step: number, place: number) => {
+  if (!isRgb(cell)) return cell
+  const key = randomKey(seed, node, "augment", step, place)
+  const { preprocess: how } = opened.model
+  return preprocess(augment === undefined ? cell : augmented(cell, augment, how.image_size, key), how)
+}
+
+/** One stream of a Train node. Fails with R303 on a dataset without rows. */
+export const trainingRows = Effect.fnUntraced(function* (
+  data: TrainingData,
+  stream: string,
+  dataset: Dataset,
+  leaves: ReadonlyArray<Leaf>
+) {
+  const { node, seed, batch_size, opened } = data
+  const { numRows: num_rows } = dataset
+  if (num_rows === 0) return yield* new NodeError({ code: "R303", node, detail: `${stream} has no rows to train on` })
+  const order = rowOrder({ seed, stream: `${node}.${stream}`, num_rows, batch_size })
+  const rowsAt = preparedRows(data, dataset, leaves)
+  const at = Effect.fnUntraced(function* (step: number) {
+    const rows = yield* rowsAt(order.rowsOf(step))
+    const inputs = leaves.map(({ type, name }, i) =>
+      collate(
+        type,
+        name,
+        rows.map((row, place) => finished(row.cells[i]!, data, step, place)),
+        opened
+      )
+    )
+    return { inputs: Object.assign({}, ...inputs) as HostTensors, ids: rows.map((row) => row.id) } satisfies StepRows
+  })
+  return { num_rows, at } satisfies TrainingRows
+})

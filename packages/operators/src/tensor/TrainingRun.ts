@@ -1,0 +1,197 @@
+/**
+ * The steps of a training: rows, feeds, one step of the engine's trainer, the queues' new rows, a line of history.
+ *
+ * Everything that a step does is a function of the state before it and of its number, so a training resumed from a checkpoint
+ * gives the bytes of one that never stopped. While the engine computes a step, the host prepares the next one's rows.
+ */
+import { Engine } from "@bootlace/engine"
+import type { EngineError, HostTensors, LoadedModel, Specs, StepResult, Trainer, TrainingStart } from "@bootlace/engine"
+import { NodeError } from "@bootlace/graph"
+import type { ArtifactWriter, Dataset, Metrics, Training, TrainingGraph } from "@bootlace/graph"
+import { Effect, Fiber, Scope } from "effect"
+import { engineFailure } from "./EngineFailure.ts"
+import type { ModelArtifact } from "./ModelArtifact.ts"
+import { writeModel } from "./ModelArtifact.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
+import { decodeCheckpoint, encodeCheckpoint, encodeHistory } from "./TrainingFiles.ts"
+import type { History } from "./TrainingFiles.ts"
+import { composeTraining, enqueuePrefix } from "./TrainingProgram.ts"
+import type { ComposedTraining } from "./TrainingProgram.ts"
+import { trainingRows } from "./TrainingRows.ts"
+import type { TrainingRows } from "./TrainingRows.ts"
+import { learningRateOf, optimizerOf } from "./TrainingSettings.ts"
+
+export interface TrainingJob {
+  readonly node: string
+  readonly seed: number
+  readonly config: TrainConfig
+  readonly start: ModelArtifact
+  readonly graph: TrainingGraph
+  readonly datasets: Readonly<Record<string, Dataset>>
+  readonly writer: ArtifactWriter
+}
+
+/** Steps whose losses are averaged for the node's metrics. */
+const lastSteps = 50
+
+/** What a step is given. */
+interface Prepared {
+  readonly inputs: HostTensors
+  readonly ids: ReadonlyArray<string>
+}
+
+const openStreams = Effect.fnUntraced(function* (
+  { node, seed, config, start, datasets }: TrainingJob,
+  composed: ComposedTraining
+) {
+  const augment = config.augment === "none" ? undefined : config.augment
+  const data = { node, seed, batch_size: config.batch_size, opened: start, augment }
+  const names = [...new Set(composed.leaves.map(({ stream }) => stream))]
+  return yield* Effect.forEach(names, (stream) => {
+    const leaves = composed.leaves.filter((leaf) => leaf.stream === stream)
+    const dataset = datasets[stream]
+    return dataset === undefined
+      ? Effect.fail(new NodeError({ code: "R303", node, detail: `the graph reads ${stream}, which is not wired` }))
+      : trainingRows(data, stream, dataset, leaves)
+  })
+})
+
+/** Rows and feeds of a step. */
+const preparation = (job: TrainingJob, composed: ComposedTraining, streams: ReadonlyArray<TrainingRows>) =>
+  Effect.fnUntraced(function* (step: number) {
+    const {
+      seed,
+      node,
+      config: { batch_size }
+    } = job
+    const parts = yield* Effect.forEach(streams, (stream) => stream.at(step))
+    const longest = Math.max(...streams.map((stream) => stream.num_rows))
+    const feeds = composed.feeds({ seed, node, step, batch_size, epoch: (step * batch_size) / longest })
+    const inputs: HostTensors = Object.assign({}, ...parts.map((part) => part.inputs), feeds)
+    return { inputs, ids: parts.flatMap((part) => part.ids) } satisfies Prepared
+  })
+
+/** Overwrites the oldest rows of every queue; one that isn't a multiple of the batch wraps inside the batch. */
+const enqueueAll = Effect.fnUntraced(function* (trainer: Trainer, state: Specs, { outputs }: StepResult, step: number) {
+  for (const [output, rows] of Object.entries(outputs)) {
+    if (!output.startsWith(enqueuePrefix)) continue
+    const array = output.slice(enqueuePrefix.length)
+    const [Q = 0] = state[array]!.shape
+    const [B = 0, width = 1] = rows.shape
+    for (let done = 0; done < B;) {
+      const at = (step * B + done) % Q
+      const count = Math.min(B - done, Q - at)
+      const data = rows.data.slice(done * width, (done + count) * width)
+      yield* trainer.enqueue(array, at, { dtype: rows.dtype, shape: [count, width], data })
+      done += count
+    }
+  }
+})
+
+/** A step's failure with the rows it was computed on. */
+const stepFailure = (node: string, step: number, ids: ReadonlyArray<string>) => (error: EngineError) =>
+  error.reason === "NonFinite"
+    ? new NodeError({
+        code: "R301",
+        node,
+        detail: `step ${step}: ${error.detail}; its rows: ${ids.join(", ")}`,
+        hint: "this step has changed no weight; try a lower learning_rate or max_grad_norm, or look at these rows"
+      })
+    : engineFailure(node)(error)
+
+/** Losses as they are without their weights in the sum, the sum, and what else the step has to say. */
+const metricsOf = (
+  { losses, total, grad_norm, outputs }: StepResult,
+  weights: Readonly<Record<string, number>>
+): Metrics => {
+  const scalars = Object.entries(outputs).filter(([name]) => !name.startsWith(enqueuePrefix))
+  return {
+    ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss / weights[name]!])),
+    loss: total,
+    ...Object.fromEntries(scalars.map(([name, { data }]) => [name, data[0]!])),
+    grad_norm
+  }
+}
+
+/** Averages over the last steps, and the factor that similarities are multiplied by. */
+const finalMetrics = (history: History, weights: HostTensors): Metrics => {
+  const last = history.slice(-lastSteps)
+  const losses = Object.keys(last[0] ?? {}).filter((name) => name.endsWith("loss"))
+  const mean = (name: string): number => last.reduce((sum, entry) => sum + entry[name]!, 0) / last.length
+  const scale = weights["logit_scale"]?.data[0]
+  const temperature = weights["temp"]?.data[0]
+  return {
+    steps: history.length,
+    ...Object.fromEntries(losses.map((name) => [name, mean(name)])),
+    ...(scale === undefined ? {} : { similarity_scale: Math.exp(scale) }),
+    ...(temperature === undefined ? {} : { similarity_scale: 1 / temperature })
+  }
+}
+
+/** The trainer, made at the first step or out of a checkpoint, in the training's own scope. */
+const trainerOf = (job: TrainingJob, composed: ComposedTraining, loaded: LoadedModel, scope: Scope.Scope) => {
+  const optimizer = optimizerOf(job.config, job.start.model, composed.momentum)
+  return (start: TrainingStart) =>
+    loaded
+      .train(composed.program, optimizer, start)
+      .pipe(Effect.mapError(engineFailure(job.node)), Effect.provideService(Scope.Scope, scope))
+}
+
+/** Opens everything that the steps need. Fails with R203 where the graph doesn't fit the model. */
+export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
+  const { node, seed, config, start, writer } = job
+  const fail = engineFailure(node)
+  const scope = yield* Effect.scope
+  const executor = yield* Engine
+  const composed = yield* Effect.try({
+    try: () => composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size),
+    catch: (cause) =>
+      new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
+  })
+  const prepare = preparation(job, composed, yield* openStreams(job, composed))
+  const loaded = yield* executor.load(start.weights).pipe(Effect.mapError(fail))
+  const begin = trainerOf(job, composed, loaded, scope)
+  const learningRate = learningRateOf(config, start.model)
+
+  let trainer: Trainer | undefined
+  let history: History = []
+  let ahead: { readonly step: number; readonly fiber: Fiber.Fiber<Prepared, NodeError> } | undefined
+
+  const current = Effect.gen(function* () {
+    trainer ??= yield* begin({ _tag: "Fresh", state: composed.initialState(seed) })
+    return trainer
+  })
+  const rowsOf = (step: number) => (ahead?.step === step ? Fiber.join(ahead.fiber) : prepare(step))
+
+  const step: Training<never>["step"] = Effect.fnUntraced(function* (number: number) {
+    const trainer = yield* current
+    const { inputs, ids } = yield* rowsOf(number)
+    ahead =
+      number + 1 < config.steps
+        ? { step: number + 1, fiber: yield* Effect.forkIn(prepare(number + 1), scope) }
+        : undefined
+    const learning_rate = learningRate(number)
+    const result = yield* trainer.step(inputs, learning_rate).pipe(Effect.mapError(stepFailure(node, number, ids)))
+    yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))
+    const metrics = { ...metricsOf(result, composed.lossWeights), learning_rate }
+    history.push({ step: number, ...metrics })
+    return metrics
+  })
+  const snapshot: Training<never>["snapshot"] = Effect.gen(function* () {
+    const trainer = yield* current
+    return encodeCheckpoint(yield* trainer.snapshot.pipe(Effect.mapError(fail)), history)
+  })
+  const restore: Training<never>["restore"] = Effect.fnUntraced(function* (files) {
+    const checkpoint = yield* decodeCheckpoint(node, files)
+    trainer = yield* begin({ _tag: "Resumed", snapshot: checkpoint.snapshot })
+    history = checkpoint.history
+  })
+  const finish: Training<never>["finish"] = Effect.gen(function* () {
+    const trainer = yield* current
+    const { weights } = yield* trainer.snapshot.pipe(Effect.mapError(fail))
+    yield* writeModel(writer, { ...start, weights: { ...start.weights, ...weights } })
+    yield* writer.write("history.json", encodeHistory(history))
+    return finalMetrics(history, weights)
+  })
+  return { steps: config.steps, step, snapshot, restore, finish } satisfies Training<never>
+})

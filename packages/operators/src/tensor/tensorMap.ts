@@ -1,0 +1,217 @@
+/**
+ * Makes a map operator of a tensor program: opened with its model, run over micro-batches of rows, its outputs as columns.
+ *
+ * `tensorMap` takes one program, whose life inside Train it carries too; `drivenMap` takes a host loop over programs.
+ */
+import type { HostTensors, Program, Tensors } from "@bootlace/engine"
+import { NodeError, Operator } from "@bootlace/graph"
+import type { Batch, Columns, MapBody, OpenContext, StoredType } from "@bootlace/graph"
+import type { Model, Weights } from "@bootlace/models"
+import { Effect, Schema } from "effect"
+import { engineFailure } from "./EngineFailure.ts"
+import { LoadedModels } from "./LoadedModels.ts"
+import type { RunnableModel } from "./LoadedModels.ts"
+import { prepareRows, runMicroBatches } from "./MicroBatch.ts"
+import { outputVector } from "./OutputColumn.ts"
+import { columnTensors } from "./TensorColumn.ts"
+import type {
+  AnyLife,
+  Architecture,
+  Drive,
+  ModelOf,
+  ProgramContext,
+  TensorSide,
+  TensorsOf,
+  TrainingLife
+} from "./TensorOperator.ts"
+
+/** Every tensor operator's config has it. */
+export const batchSize = Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 4096 }))
+  .annotate({ description: "rows of one run of the program; the last bits of a row can depend on it" })
+  .pipe(Schema.withDecodingDefaultKey(Effect.succeed(64)))
+
+export const normalize = Schema.Boolean.annotate({ description: "scale embeddings to unit length" }).pipe(
+  Schema.withDecodingDefaultKey(Effect.succeed(true))
+)
+
+interface BatchConfig {
+  readonly batch_size: number
+}
+
+/** A map operator that `isTensorOperator`. */
+export interface TensorMap<
+  Name extends string,
+  Config,
+  In extends Columns,
+  Out extends Columns
+> extends Operator.MapOperator<Name, Config, In, Out, LoadedModels> {
+  readonly tensors: TensorSide
+}
+
+/** What a host loop may use. */
+export interface DriveContext {
+  readonly node: string
+  readonly seed: number
+  readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, NodeError>
+  /** The program of this name, one object for all nodes of this model and config. */
+  readonly program: (name: string, run: Program["run"]) => Program
+}
+
+interface CommonSpec<Name extends string, Config, In extends Columns, Out extends Columns, A extends Architecture> {
+  readonly name: Name
+  readonly version: number
+  readonly description: string
+  readonly config: Schema.Codec<Config, unknown, never, never>
+  /** Architectures whose model it takes; without, its program has no weights. */
+  readonly model?: ReadonlyArray<A>
+  readonly inputs: In
+  readonly outputs: Out
+}
+/** What running it needs of a spec. */
+type Lifted = Omit<CommonSpec<string, never, Columns, Columns, Architecture>, "config" | "description">
+
+type Run<In extends Columns, Out extends Columns> = (weights: Weights, inputs: TensorsOf<In>) => TensorsOf<Out>
+
+interface ProgramSpec<
+  Name extends string,
+  Config,
+  In extends Columns,
+  Out extends Columns,
+  A extends Architecture,
+  TrainIn extends Columns,
+  TrainOut extends Columns
+> extends CommonSpec<Name, Config, In, Out, A> {
+  readonly program: (at: ProgramContext<Config, ModelOf<A>>) => Run<In, Out>
+  /** `same`: inside Train it runs this program on these ports. */
+  readonly training?: "same" | TrainingLife<Config, TrainIn, TrainOut, [A] extends [never] ? Model : ModelOf<A>>
+}
+
+interface DrivenSpec<
+  Name extends string,
+  Config,
+  In extends Columns,
+  Out extends Columns,
+  A extends Architecture
+> extends CommonSpec<Name, Config, In, Out, A> {
+  /** Draws random numbers, keyed by (seed, node, row id). */
+  readonly random?: true
+  readonly drive: (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext) => Drive
+}
+
+/** Opens the model and refuses one of another architecture. */
+const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Config>, spec: Lifted) {
+  const models = yield* LoadedModels
+  const wanted = spec.model?.join(" or ")
+  const artifact = context.artifacts.model
+  if (wanted === undefined) return yield* models.use(context.node, undefined)
+  const refuse = (got: string) =>
+    new NodeError({ code: "R208", node: context.node, detail: `${spec.name} needs a ${wanted} model, got ${got}` })
+  if (artifact === undefined) return yield* refuse("none")
+  const runnable = yield* models.use(context.node, artifact)
+  const { architecture } = runnable.opened!.model
+  if (!spec.model!.includes(architecture)) return yield* refuse(`a ${architecture} model`)
+  return runnable
+})
+
+const driveContext = <Config>(
+  { node, seed, config }: OpenContext<Config>,
+  spec: Lifted,
+  { loaded, program, opened }: RunnableModel
+): DriveContext => ({
+  node,
+  seed,
+  run: (made, inputs) => loaded.run(made, inputs).pipe(Effect.mapError(engineFailure(node))),
+  program: (name, run) =>
+    program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
+      name: name === "" ? spec.name : `${spec.name} ${name}`,
+      weights: Object.keys(opened?.model.shapes ?? {}),
+      run
+    }))
+})
+
+type AnyDrive<Config> = (at: ProgramContext<Config, never>, context: DriveContext) => Drive
+
+/** Batch in, declared columns and rejected rows out. */
+const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>): MapBody<Config, LoadedModels> => ({
+  batchSize: (config) => config.batch_size,
+  open: Effect.fnUntraced(function* (context: OpenContext<Config>) {
+    const runnable = yield* openModel(context, spec)
+    const { opened } = runnable
+    const at = { config: context.config, model: opened?.model, tokenizer: opened?.tokenizer }
+    // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
+    const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable))
+    return Effect.fnUntraced(function* (batch: Batch) {
+      const { rows, rejected } = yield* prepareRows(context.node, batch, spec.inputs, opened)
+      const { batch_size } = context.config
+      const outputs = yield* runMicroBatches({ rows, inputs: spec.inputs, model: opened, batch_size, run })
+      const vectors = Object.entries(spec.outputs).map(([name, type]) => [
+        name,
+        outputVector(type as StoredType, outputs[name], opened)
+      ])
+      return { columns: Object.fromEntries(vectors), rejected }
+    })
+  })
+})
+
+/** Flat tensor names in, as `collate` makes them, and columns out. */
+const flat =
+  (inputs: Columns, run: Run<Columns, Columns>): Program["run"] =>
+  (weights, tensors) => {
+    const columns = Object.entries(inputs).map(([name, type]) => [
+      name,
+      columnTensors(type as StoredType, name, tensors)
+    ])
+    return run(weights, Object.fromEntries(columns)) as Tensors
+  }
+
+export const tensorMap = <
+  const Name extends string,
+  Config extends BatchConfig,
+  const In extends Columns,
+  const Out extends Columns,
+  const A extends Architecture = never,
+  const TrainIn extends Columns = In,
+  const TrainOut extends Columns = Out
+>(
+  spec: ProgramSpec<Name, Config, In, Out, A, TrainIn, TrainOut>
+): TensorMap<Name, Config, In, Out> => {
+  const { program, training, ...declared } = spec
+  const drive = (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext): Drive => {
+    const made = context.program("", flat(spec.inputs, program(at) as Run<Columns, Columns>))
+    return { run: (inputs) => context.run(made, inputs) }
+  }
+  const same: TrainingLife<Config, In, Out, ModelOf<A>> = {
+    inputs: spec.inputs,
+    outputs: spec.outputs,
+    program: (at) => {
+      const run = program(at)
+      return ({ weights, inputs }) => ({ columns: run(weights, inputs) })
+    }
+  }
+  const life = training === "same" ? same : training
+  const operator = Operator.map({
+    ...declared,
+    tensor: true,
+    ...(life === undefined ? {} : { training: { inputs: life.inputs, outputs: life.outputs } }),
+    body: lift<Config>(spec, drive as AnyDrive<Config>)
+  })
+  return { ...operator, tensors: life === undefined ? {} : { training: life as unknown as AnyLife } }
+}
+
+export const drivenMap = <
+  const Name extends string,
+  Config extends BatchConfig,
+  const In extends Columns,
+  const Out extends Columns,
+  const A extends Architecture = never
+>(
+  spec: DrivenSpec<Name, Config, In, Out, A>
+): TensorMap<Name, Config, In, Out> => {
+  const { drive, ...declared } = spec
+  const operator = Operator.map({
+    ...declared,
+    tensor: true,
+    body: lift<Config>(spec, drive as AnyDrive<Config>)
+  })
+  return { ...operator, tensors: {} }
+}

@@ -1,0 +1,227 @@
+import { isDeepStrictEqual } from "node:util"
+import { floatsOf, imageColumn, textColumn } from "@bootlace/data"
+import type { HostTensor } from "@bootlace/engine"
+import type { Artifact, Batch, Files, PlanNode, TrainingGraph } from "@bootlace/graph"
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { ImageEncoder } from "../src/ImageEncoder.ts"
+import { ITC } from "../src/ITC.ts"
+import { ITM } from "../src/ITM.ts"
+import { LMDecoder } from "../src/LMDecoder.ts"
+import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
+import { Train } from "../src/Train.ts"
+import { nearest, scoresAgainst } from "../src/metrics/Similarity.ts"
+import { decodeTensors, encodeTensors } from "../src/tensor/TensorFile.ts"
+import {
+  artifactOf,
+  contextOf,
+  decodeConfig,
+  filesFingerprint,
+  memoryWriter,
+  readJson,
+  rowsOf,
+  runIn
+} from "./inMemory.ts"
+import { datasetOf, filesOf, images, newModel, onnx, pairs } from "./tinyPairs.ts"
+
+const operators = { ImageEncoder, TextEncoder: TextEncoderOperator, ITC, ITM, LMDecoder }
+
+/** The plan's training graph of a Train node, as the graph room would resolve it. */
+const graphOf = async (config: object, itc: object = {}): Promise<{ graph: TrainingGraph; config: object }> => {
+  const spec = Train.rewrite!({ op: "Train", in: {}, config: config as never })!.nodes["train"]!
+  const nodes = await Promise.all(
+    Object.entries(spec.graph!).map(async ([id, node]): Promise<PlanNode> => {
+      const operator = operators[node.op as keyof typeof operators]
+      const inputs = Object.entries(node.in).map(([input, reference]) => {
+        const [from = "", column = ""] = (reference as string).split(".")
+        const type = operator.training!.inputs[input] as never
+        return [input, [{ _tag: "Column" as const, node: from, column, type }]]
+      })
+      return {
+        id,
+        operator,
+        config: await Effect.runPromise(
+          decodeConfig(operator, id === "itc" ? { ...node.config, ...itc } : node.config)
+        ),
+        encodedConfig: node.config,
+        inputs: Object.fromEntries(inputs),
+        ports: {},
+        columns: {},
+        artifacts: {},
+        axes: {},
+        seed: 5,
+        persist: false,
+        on_bad_row: { action: "reject", budget: 0 }
+      }
+    })
+  )
+  const minimize = (spec.minimize as ReadonlyArray<string>).map((reference) => {
+    const [node = "", output = ""] = reference.split(".")
+    return { node, output, weight: 1 }
+  })
+  return { graph: { nodes, minimize }, config: spec.config }
+}
+
+interface TrainOptions {
+  readonly stopAt?: number
+  /** Gives the checkpoint before this step. */
+  readonly saveAt?: number
+  readonly rows?: Batch
+  /** Config of the node itc. */
+  readonly itc?: object
+}
+
+/** Trains; with `stopAt` it is thrown away after that many steps and goes on from its checkpoint. */
+const train = async (init: Artifact, config: object, { stopAt, saveAt, rows = pairs, itc = {} }: TrainOptions = {}) => {
+  const given = { layer: onnx, artifacts: { init } }
+  const { graph, config: own } = await graphOf(config, itc)
+  const effect = Effect.gen(function* () {
+    const memory = memoryWriter()
+    const context = {
+      node: "train",
+      config: (yield* decodeConfig(Train, own)) as never,
+      seed: 5,
+      artifacts: { init },
+      directory: ".",
+      writer: memory.writer,
+      datasets: { pairs: datasetOf(rows) },
+      graph
+    }
+    let training = yield* Train.body.open(context)
+    let saved: Files = {}
+    for (let step = 0; step < training.steps; step++) {
+      if (step === saveAt) saved = yield* training.snapshot
+      if (step === stopAt) {
+        saved = yield* training.snapshot
+        training = yield* Train.body.open(context)
+        yield* training.restore(saved)
+      }
+      yield* training.step(step)
+    }
+    const metrics = yield* training.finish
+    return { metrics, saved, files: memory.files, model: artifactOf("model", memory.files) }
+  })
+  return runIn(given, effect)
+}
+
+const history = (files: Files) => readJson(files, "history.json") as ReadonlyArray<Readonly<Record<string, number>>>
+
+const weightsOf = (files: Files) => decodeTensors(files["model.safetensors"]!, "model.safetensors")
+const meanOf = (entries: ReadonlyArray<Readonly<Record<string, number>>>, name: string) =>
+  entries.reduce((sum, entry) => sum + entry[name]!, 0) / entries.length
+
+const clip = await newModel("clip")
+const blip = await newModel("blip")
+const three = { objectives: ["itc", "itm", "lm"], batch_size: 16, learning_rate: 3e-3 }
+
+/** Share of the pairs whose own text is nearest to their image. */
+const recallOf = (model: Artifact) => {
+  const embed = (operator: typeof ImageEncoder | typeof TextEncoderOperator, column: string) =>
+    Effect.gen(function* () {
+      const context = yield* contextOf(operator, { artifacts: { model } })
+      const body = yield* operator.body.open(context as never)
+      return floatsOf((yield* body(pairs)).columns[column]!)
+    })
+  const effect = Effect.gen(function* () {
+    const images = yield* embed(ImageEncoder, "image_embeds")
+    const texts = yield* embed(TextEncoderOperator, "text_embeds")
+    const right = Array.from({ length: pairs.numRows }, (_, row) => {
+      return nearest(scoresAgainst(images, texts, pairs.numRows, row), 1)[0] === row
+    })
+    return right.filter(Boolean).length / right.length
+  })
+  return runIn({ layer: onnx }, effect)
+}
+
+describe("Train", () => {
+  it("teaches CLIP its 32 pairs", async () => {
+    expect(await recallOf(clip)).toBeLessThan(0.3)
+    const { model, metrics } = await train(clip, {
+      objectives: ["itc"],
+      steps: 150,
+      batch_size: 32,
+      learning_rate: 2e-3
+    })
+    expect(metrics["itc_loss"]).toBeLessThan(0.3)
+    expect(metrics["steps"]).toBe(150)
+    expect(await recallOf(model)).toBeGreaterThan(0.9)
+  })
+
+  it("lowers all three losses of BLIP, with its twin", async () => {
+    const config = { ...three, steps: 120, batch_size: 32, learning_rate: 1e-3 }
+    const { files } = await train(blip, config, { itc: { queue_size: 0, momentum: 0.9 } })
+    const entries = history(files)
+    expect(entries.map(({ step }) => step)).toEqual(Array.from({ length: 120 }, (_, step) => step))
+    const fell = (loss: string) => meanOf(entries.slice(-10), loss) / entries[0]![loss]!
+    expect(fell("itc_loss")).toBeLessThan(0.5)
+    expect(fell("itm_loss")).toBeLessThan(0.9)
+    expect(fell("lm_loss")).toBeLessThan(0.7)
+  })
+
+  it("overwrites the oldest rows of the queues, around the end", async () => {
+    const queues = async (steps: number) => {
+      const { saved } = await train(blip, { ...three, steps: 3 }, { itc: { queue_size: 24 }, saveAt: steps })
+      return decodeTensors(saved["training.safetensors"]!, "checkpoint")["state/itc.text_queue"]!
+    }
+    const [start, one, two] = [await queues(0), await queues(1), await queues(2)]
+    expect(start.shape).toEqual([24, 16])
+    const changed = (a: HostTensor, b: HostTensor) =>
+      Array.from({ length: 24 }, (_, row) => row).filter(
+        (row) => !isDeepStrictEqual(a.data.slice(row * 16, row * 16 + 16), b.data.slice(row * 16, row * 16 + 16))
+      )
+    expect(changed(start, one)).toEqual([...Array(16).keys()])
+    expect(changed(one, two)).toEqual([
+      ...Array(8).keys(),
+      ...Array(8)
+        .keys()
+        .map((row) => 16 + row)
+    ])
+    for (let row = 0; row < 24; row++) expect(Math.hypot(...two.data.slice(row * 16, row * 16 + 16))).toBeCloseTo(1, 5)
+  })
+
+  it.each([1, 5])("goes on from a checkpoint at step %i with the same bytes", async (stopAt) => {
+    const config = { ...three, steps: 8, augment: { random_resized_crop: { scale: [0.5, 1] }, horizontal_flip: true } }
+    const [whole, resumed] = [await train(blip, config), await train(blip, config, { stopAt })]
+    expect(filesFingerprint(resumed.files)).toEqual(filesFingerprint(whole.files))
+    expect(resumed.metrics).toEqual(whole.metrics)
+  })
+
+  it("leaves the weights that the losses don't reach as they were", async () => {
+    const before = weightsOf(await filesOf(blip))
+    const changed = async (objectives: ReadonlyArray<string>) => {
+      const after = weightsOf((await train(blip, { ...three, objectives, steps: 3 })).files)
+      return Object.keys(after).filter((name) => !isDeepStrictEqual(after[name]!.data, before[name]!.data))
+    }
+    const captioner = await changed(["lm"])
+    expect(captioner.some((name) => name.startsWith("text_decoder."))).toBe(true)
+    expect(captioner.filter((name) => /^(vision_proj|text_proj|itm_head|temp)/.test(name))).toEqual([])
+    expect(captioner.filter((name) => /^text_encoder\..*\.attention\./.test(name))).toEqual([])
+    const filter = await changed(["itc", "itm"])
+    expect(filter.some((name) => name.startsWith("itm_head."))).toBe(true)
+    expect(filter.filter((name) => name.startsWith("text_decoder."))).toEqual([])
+    const matcher = await changed(["itm"])
+    expect(matcher.filter((name) => /^(vision_proj|text_proj|temp)/.test(name))).toEqual([])
+  })
+
+  it("stops at a loss that isn't a number and names the rows", async () => {
+    const weights = weightsOf(await filesOf(clip))
+    weights["logit_scale"]!.data[0] = Number.NaN
+    const files = { ...(await filesOf(clip)), "model.safetensors": encodeTensors(weights) }
+    const config = { objectives: ["itc"], steps: 2, batch_size: 4 }
+    const failure = await train(artifactOf("model", files), config).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ _tag: "NodeError", code: "R301", node: "train" })
+    expect((failure as Error).message).toMatch(/step 0: .*itc_loss.*rows: ([0-9a-f]{32}(, )?){4}/)
+  })
+
+  it("refuses ITM on a CLIP model by name", async () => {
+    await expect(train(clip, { objectives: ["itm"], steps: 1 })).rejects.toThrow(
+      /itm: ITM needs a blip model, got a clip model/
+    )
+  })
+
+  it("names the row that it can't train on", async () => {
+    const broken = rowsOf({ image: imageColumn(images.slice(0, 2)), text: textColumn(["a red square", "  "]) })
+    const config = { objectives: ["itc"], steps: 1, batch_size: 4 }
+    await expect(train(clip, config, { rows: broken })).rejects.toThrow(/R302.*row [0-9a-f]{32}.*text is empty/)
+  })
+})
