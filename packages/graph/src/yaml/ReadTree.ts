@@ -12,12 +12,15 @@ import type { Tree, TreeEntry } from "./Tree.ts"
 export const yamlLimits = { bytes: 256 * 1024, depth: 32, values: 10_000, nodes: 2_000 } as const
 
 /** `${name}` is masked letter for letter while YAML is read, because a brace would end a plain scalar inside `{ }`. */
-export const mask = { open: "\uE000", close: "\uE001" } as const
+export const mask = { open: "\uE000", close: "\uE001", escaped: "\uE002" } as const
 const masked = (text: string): string =>
-  text.replace(/\$\{([^{}\n"']*)\}/g, (_, inner: string) => `$${mask.open}${inner}${mask.close}`)
+  text.replace(/\$\$\{|\$\{([^{}\n"']*)\}/g, (match, inner: string | undefined) =>
+    inner === undefined && match === "$${" ? `$$${mask.escaped}` : `$${mask.open}${inner}${mask.close}`
+  )
 
 /** `${` and `}` again as written. */
-export const unmasked = (text: string): string => text.replaceAll(mask.open, "{").replaceAll(mask.close, "}")
+export const unmasked = (text: string): string =>
+  text.replaceAll(mask.open, "{").replaceAll(mask.escaped, "{").replaceAll(mask.close, "}")
 
 const refused = (message: string, span: Span, label?: string): Finding => ({
   code: "V101",
@@ -26,10 +29,10 @@ const refused = (message: string, span: Span, label?: string): Finding => ({
   ...(label === undefined ? {} : { label })
 })
 
-// Control characters, those that turn the writing direction, bare carriage returns, halves of surrogate pairs, the mask's two letters, a byte order mark inside.
+// Control characters, those that turn the writing direction, bare carriage returns, halves of surrogate pairs, the mask's letters (spelled out too), a byte order mark inside.
 // eslint-disable-next-line no-control-regex
 const unprintable =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\uE000\uE001\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}/u
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\uE000-\uE002\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}|\\u[eE]00[012]/u
 
 const badCharacter = (text: string): Finding | undefined => {
   const at = text.search(unprintable)

@@ -2,7 +2,7 @@
 import type { Finding, Span } from "../Diagnostic.ts"
 import { within } from "../Diagnostic.ts"
 import { didYouMean } from "../Nearest.ts"
-import { mask, unmasked } from "./ReadTree.ts"
+import { mask } from "./ReadTree.ts"
 import type { Tree } from "./Tree.ts"
 
 export interface Substitution {
@@ -16,8 +16,8 @@ export interface Substitution {
 }
 
 const one = new RegExp(`^\\$${mask.open}([^${mask.close}]*)${mask.close}$`)
-/** `$${name}` is the text `${name}` itself. */
-const each = new RegExp(`(\\$?)\\$${mask.open}([^${mask.close}]*)${mask.close}`, "g")
+/** `$${` is the text `${` itself. */
+const each = new RegExp(`\\$\\$${mask.escaped}|\\$${mask.open}([^${mask.close}]*)${mask.close}`, "g")
 
 /** The names that a tree's `${ }` mention. */
 export const mentions = (tree: Tree): ReadonlySet<string> => {
@@ -26,7 +26,7 @@ export const mentions = (tree: Tree): ReadonlySet<string> => {
     if (at._tag === "List") at.items.forEach(visit)
     else if (at._tag === "Map") for (const { value } of at.entries.values()) visit(value)
     else if (typeof at.value === "string") {
-      for (const [, escape, name] of at.value.matchAll(each)) if (escape === "") found.add(name!.trim())
+      for (const [, name] of at.value.matchAll(each)) if (name !== undefined) found.add(name.trim())
     }
   }
   visit(tree)
@@ -58,11 +58,11 @@ const replaceScalar = (text: string, span: Span, substitution: Substitution): Tr
     return found._tag === "Scalar" ? { ...found, span: bare } : found
   }
   if (later === undefined && text.includes("${")) {
-    const label = "${ without }; the text ${name} itself is written $${name}"
+    const label = "${ without }; the text ${ itself is written $${"
     findings.push({ code: "V109", message: "unknown param", span, label })
   }
-  const value = text.replace(each, (match, escape: string, raw: string, offset: number) => {
-    if (escape !== "") return later === undefined ? unmasked(match.slice(1)) : match
+  const value = text.replace(each, (match, raw: string | undefined, offset: number) => {
+    if (raw === undefined) return later === undefined ? "${" : match
     if (later?.has(raw.trim()) === true) return match
     const at = within(span, offset, match.length)
     const found = lookUp(raw, at, substitution)
@@ -77,7 +77,7 @@ const replaceScalar = (text: string, span: Span, substitution: Substitution): Tr
 }
 
 const hasMarks = (value: unknown): value is string =>
-  typeof value === "string" && (value.includes(mask.open) || value.includes("${"))
+  typeof value === "string" && (value.includes(mask.open) || value.includes(mask.escaped) || value.includes("${"))
 
 /** The tree with every `${name}` replaced. A whole value keeps the type of what it names; inside a text it is spelled out. */
 export const substitute = (tree: Tree, substitution: Substitution): Tree => {
