@@ -125,7 +125,7 @@ const located = (node: string, name: (typeof packages)[number]) =>
     },
     catch: () =>
       new NodeError({
-        code: "R101",
+        code: "R111",
         node,
         detail: `package ${name} is not installed`,
         hint: `npm install --save-dev ${name}`
@@ -135,7 +135,7 @@ const located = (node: string, name: (typeof packages)[number]) =>
 const readJson = <A>(node: string, path: string) =>
   Effect.tryPromise({
     try: async () => JSON.parse(await readFile(path, "utf8")) as A,
-    catch: (cause) => new NodeError({ code: "R102", node, detail: `${path}: ${String(cause)}` })
+    catch: (cause) => new NodeError({ code: "R112", node, detail: `${path}: ${String(cause)}` })
   })
 
 const rendered = async (folder: string, posts: ReadonlyArray<Post>, given: Config): Promise<SourceBatch> => {
@@ -217,7 +217,7 @@ export const EmojiPairs = Operator.source({
               Stream.mapEffect((posts) =>
                 Effect.tryPromise({
                   try: () => rendered(folder, posts, given),
-                  catch: (cause) => new NodeError({ code: "R102", node, shard: String(shard), detail: String(cause) })
+                  catch: (cause) => new NodeError({ code: "R112", node, shard: String(shard), detail: String(cause) })
                 })
               )
             )

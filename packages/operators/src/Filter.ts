@@ -103,7 +103,7 @@ const judgesOf = (
   if (batch.getChild(column) === null) {
     const wired = batch.schema.fields.map((field) => field.name).filter((name) => name !== "row_id")
     throw new NodeError({
-      code: "R206",
+      code: "R224",
       node,
       detail: `keep names ${column}, but the columns wired are ${wired.join(", ") || "none"}`,
       hint: `wire ${column} under in:`
@@ -114,7 +114,7 @@ const judgesOf = (
   const bounds = boundJudge(column, scores, rule)
   if (rule.top === undefined) return [bounds]
   if (threshold === undefined) {
-    throw new NodeError({ code: "R206", node, detail: `${column}: top needs a threshold, and none is wired` })
+    throw new NodeError({ code: "R224", node, detail: `${column}: top needs a threshold, and none is wired` })
   }
   return [bounds, topJudge(column, scores, rowIdsOf(batch), threshold)]
 }
@@ -151,7 +151,7 @@ export const Filter = Operator.route({
       Effect.gen(function* () {
         if (artifacts.model !== undefined) {
           const detail = "a model is wired, but keep names neither match_probability nor itc_score"
-          return yield* new NodeError({ code: "R206", node, detail })
+          return yield* new NodeError({ code: "R224", node, detail })
         }
         const threshold = artifacts.threshold && (yield* readThreshold(node, artifacts.threshold))
         return (batch) =>

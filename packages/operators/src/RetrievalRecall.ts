@@ -51,13 +51,13 @@ const embedded = (node: string, batch: Batch): Embedded => {
     if (odd < 0) return unitRows(values, values.length / rows)
     const row = Math.floor((odd * rows) / values.length)
     const detail = `${column} of row ${rowIdHex(rowIdsOf(batch), row)} has the value ${values[odd]}`
-    throw new NodeError({ code: "R203", node, row, detail })
+    throw new NodeError({ code: "R221", node, row, detail })
   }
   const images = read("image_embeds")
   const texts = read("text_embeds")
   if (images.length !== texts.length) {
     const detail = `image_embeds have ${images.length / rows} values a row and text_embeds ${texts.length / rows}`
-    throw new NodeError({ code: "R207", node, detail, hint: "wire both from encoders of the same model" })
+    throw new NodeError({ code: "R225", node, detail, hint: "wire both from encoders of the same model" })
   }
   const alone = batch.getChild("group") === null
   const groups = alone ? Int32Array.from({ length: rows }, (_, row) => row) : numbered(textsIn(node, batch, "group"))

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 
 const missing = (node: string, batch: Batch, row: number, column: string, what: string): NodeError =>
   new NodeError({
-    code: "R203",
+    code: "R221",
     node,
     row,
     detail: `${column} of row ${rowIdHex(rowIdsOf(batch), row)} is ${what}`,
@@ -48,5 +48,5 @@ export const onRows = <A>(node: string, evaluate: () => A): Effect.Effect<A, Nod
     catch: (cause) =>
       cause instanceof NodeError
         ? cause
-        : new NodeError({ code: "R200", node, detail: cause instanceof Error ? cause.message : String(cause) })
+        : new NodeError({ code: "R220", node, detail: cause instanceof Error ? cause.message : String(cause) })
   })

@@ -26,6 +26,6 @@ export const encodeThreshold = (threshold: Threshold) => ({
 export const readThreshold = Effect.fnUntraced(function* (node: string, artifact: Artifact) {
   const bytes = yield* artifact.read(file)
   return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Threshold))(new TextDecoder().decode(bytes)).pipe(
-    Effect.mapError((cause) => new NodeError({ code: "R401", node, detail: `${file}: ${cause.message}` }))
+    Effect.mapError((cause) => new NodeError({ code: "R411", node, detail: `${file}: ${cause.message}` }))
   )
 })

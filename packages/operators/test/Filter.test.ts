@@ -64,7 +64,7 @@ describe("Filter by bounds", () => {
     const bad = { ...columns, match_probability: scoreColumn(Float32Array.of(1, Number.NaN, 1, 1, 1, 1)) }
     const error = await routed(half, bad).catch((cause: unknown) => cause)
     expect(error).toBeInstanceOf(NodeError)
-    expect(String(error)).toMatch(/error\[R203\].*row=1 .*match_probability of row [0-9a-f]{32} is not a number/)
+    expect(String(error)).toMatch(/error\[R221\].*row=1 .*match_probability of row [0-9a-f]{32} is not a number/)
   })
 
   it("names a column that keep reads and nobody wired", async () => {

@@ -81,8 +81,8 @@ describe("RetrievalRecall", () => {
     const fail = async (rows: Columns) =>
       (await failureOf({}, runFold(RetrievalRecall, {}, [["rows", rowsOf(rows)]]))) as NodeError
     const odd = embeds([...axes.slice(0, 3), [0, Number.NaN, 0, 0]])
-    expect((await fail({ ...columns, text_embeds: odd })).message).toMatch(/R203.*row=3.*text_embeds/)
+    expect((await fail({ ...columns, text_embeds: odd })).message).toMatch(/R221.*row=3.*text_embeds/)
     const short = embeds(axes.map((row) => row.slice(1)))
-    expect((await fail({ ...columns, text_embeds: short })).message).toMatch(/R207.*4 values.*3/)
+    expect((await fail({ ...columns, text_embeds: short })).message).toMatch(/R225.*4 values.*3/)
   })
 })

@@ -45,7 +45,7 @@ export interface Given {
   readonly seed?: number
   readonly directory?: string
   /** The services that the operator needs. */
-  readonly layer?: Layer.Layer<any>
+  readonly layer?: Layer.Layer<any, any>
 }
 
 export const decodeConfig = (operator: AnyOperator, config: unknown = {}) =>

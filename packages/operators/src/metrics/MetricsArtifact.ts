@@ -5,7 +5,7 @@ import { Effect } from "effect"
 
 const utf8 = new TextEncoder()
 
-/** Writes the artifact and gives the metrics back. Fails with R205 at a number that JSON can't hold. */
+/** Writes the artifact and gives the metrics back. Fails with R223 at a number that JSON can't hold. */
 export const writeMetrics = Effect.fnUntraced(function* (
   node: string,
   writer: ArtifactWriter,
@@ -13,7 +13,7 @@ export const writeMetrics = Effect.fnUntraced(function* (
   examples: ReadonlyArray<object> = []
 ) {
   const odd = Object.entries(metrics).find(([, value]) => !Number.isFinite(value))
-  if (odd !== undefined) return yield* new NodeError({ code: "R205", node, detail: `${odd[0]} is ${odd[1]}` })
+  if (odd !== undefined) return yield* new NodeError({ code: "R223", node, detail: `${odd[0]} is ${odd[1]}` })
   yield* writer.write("metrics.json", utf8.encode(`${JSON.stringify(metrics, null, 2)}\n`))
   if (examples.length > 0) {
     yield* writer.write("examples.jsonl", utf8.encode(examples.map((each) => `${JSON.stringify(each)}\n`).join("")))
@@ -21,6 +21,6 @@ export const writeMetrics = Effect.fnUntraced(function* (
   return metrics
 })
 
-/** What a metric over no rows fails with. */
+/** What a fold over no rows fails with. */
 export const noRows = (node: string): NodeError =>
-  new NodeError({ code: "R204", node, detail: "no row came, so there is nothing to measure" })
+  new NodeError({ code: "R222", node, detail: "no row came, so there is nothing to make of them" })

@@ -1,0 +1,66 @@
+/**
+ * ReadPairs: image-text pairs from a Hugging Face Parquet or Arrow dataset, or from a folder of images.
+ *
+ *   path    a file or folder, from the pipeline file's folder on
+ *   image   HF struct<bytes, path>, decoded once (`verify`) so that everything after it can trust the pixels
+ *   text    as it stands there; empty and over-long texts are rejected with their reason
+ *
+ * Formats, limits and safety are the data room's (PairSource). The data's content is its identity: the same rows under another
+ * path are the same source, and nothing downstream runs again.
+ */
+import { openPairs, selectColumns } from "@bootlace/data"
+import type { Files, PairBatch, PairOptions } from "@bootlace/data"
+import { Operator } from "@bootlace/graph"
+import type { Source, SourceBatch } from "@bootlace/graph"
+import { Effect, Schema, Stream } from "effect"
+import { resolve } from "node:path"
+import { codeOf, dataFailure } from "./DataFailure.ts"
+
+const config = Schema.Struct({
+  path: Schema.NonEmptyString.annotate({ description: "a file or folder of data, from the pipeline file's folder on" }),
+  columns: Schema.optionalKey(
+    Schema.Struct({
+      image: Schema.optionalKey(Schema.String.annotate({ description: "where the image is; default image" })),
+      text: Schema.optionalKey(Schema.String.annotate({ description: "where the text is; default text, else caption" }))
+    }).annotate({ description: "what the columns are called in the data" })
+  ),
+  verify: Schema.Boolean.annotate({
+    description: "decode every image when it is read; false looks at headers only"
+  }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(true)))
+})
+type Config = typeof config.Type
+
+const optionsOf = ({ columns, verify }: Config): PairOptions => ({
+  images: verify ? "decode" : "header",
+  ...(columns?.image === undefined ? {} : { image_column: columns.image }),
+  ...(columns?.text === undefined ? {} : { text_column: columns.text })
+})
+
+/** The runtime makes the rows' ids. */
+const sourceBatch = ({ batch, rejected }: PairBatch): SourceBatch => ({
+  batch: selectColumns(batch, { image: "image", text: "text" }),
+  rejected: rejected.map(({ row, code, reason }) => ({ row, code: codeOf(code), reason }))
+})
+
+export const ReadPairs = Operator.source({
+  name: "ReadPairs",
+  version: 1,
+  description: "Reads image-text pairs: Hugging Face Parquet or Arrow, or a folder of images.",
+  config,
+  inputs: {},
+  ports: { pairs: { image: "image", text: "text" } },
+  body: {
+    open: ({ node, config: given, directory }) =>
+      Effect.gen(function* () {
+        const path = resolve(directory, given.path)
+        const hint = `path is ${JSON.stringify(given.path)}, looked up from ${directory}`
+        const pairs = yield* openPairs(path, optionsOf(given)).pipe(Effect.mapError(dataFailure(node, hint)))
+        const source: Source<Files> = {
+          content: pairs.content,
+          shards: pairs.shards,
+          read: (shard) => pairs.read(shard).pipe(Stream.map(sourceBatch), Stream.mapError(dataFailure(node)))
+        }
+        return source
+      })
+  }
+})
