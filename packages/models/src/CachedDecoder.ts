@@ -64,6 +64,11 @@ export const decodeStep = (
   cache: DecoderCache
 ) => {
   const { num_attention_heads: heads, layer_norm_eps: eps } = config
+  // The last token of a caption is never fed.
+  if (dim(visible, 0) > config.max_position_embeddings + 1)
+    throw new Error(
+      `captions of ${dim(visible, 0)} tokens, but the model has ${config.max_position_embeddings} positions`
+    )
   const keys: Array<Tensor> = []
   const values: Array<Tensor> = []
   let x_B1D = embedOne(weights, stack.shared, config, input_ids, position)

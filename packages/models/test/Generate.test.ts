@@ -1,6 +1,7 @@
 import "@tensorflow/tfjs-backend-cpu"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
+import * as fc from "fast-check"
 import { assert, beforeAll, describe, it } from "vitest"
 import {
   generate,
@@ -102,6 +103,32 @@ describe("nucleus", () => {
       for (const { id, probability } of kept) shares[id] = probability / total
       assert.isAtMost(maxDifference(shares, row("probs", i)), 1e-5)
     }
+  })
+
+  it("is the shortest run of likeliest tokens, ties going to the smaller id", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: -4, max: 4 }), { minLength: 1, maxLength: 30 }),
+        fc.double({ min: 0.01, max: 1, noNaN: true }),
+        fc.integer({ min: 1, max: 30 }),
+        (values, top_p, top_k) => {
+          const weights = values.map((value) => Math.exp(value))
+          const order = values
+            .map((_, id) => id)
+            .sort((a, b) => weights[b]! - weights[a]! || a - b)
+            .slice(0, top_k)
+          const goal = top_p * order.reduce((sum, id) => sum + weights[id]!, 0)
+          const wanted: Array<number> = []
+          for (let reached = 0; wanted.length < order.length && reached < goal * (1 - 1e-12);)
+            reached += weights[order[wanted.push(order[wanted.length]!) - 1]!]!
+          const kept = nucleus(Float32Array.from(values), { method: "nucleus", top_p: top_p * (1 - 1e-12), top_k })
+          assert.deepStrictEqual(
+            kept.map(({ id }) => id),
+            wanted.sort((a, b) => a - b)
+          )
+        }
+      )
+    )
   })
 
   it("draws each token as often as its probability says", () => {

@@ -39,24 +39,43 @@ export const argMax = (values: Float32Array): number => {
 
 const softmax = (logits: Float32Array, temperature: number): Float64Array => {
   const largest = logits[argMax(logits)]!
-  const exponentials = Float64Array.from(logits, (logit) => Math.exp((logit - largest) / temperature))
-  const total = exponentials.reduce((sum, value) => sum + value, 0)
-  return exponentials.map((value) => value / total)
+  const probabilities = new Float64Array(logits.length)
+  let total = 0
+  for (let id = 0; id < logits.length; id++) {
+    const exponential = Math.exp((logits[id]! - largest) / temperature)
+    probabilities[id] = exponential
+    total += exponential
+  }
+  for (let id = 0; id < logits.length; id++) probabilities[id]! /= total
+  return probabilities
 }
 
-/** The tokens that may be drawn, likeliest first, with their probabilities before cutting. */
+/** How far down the nucleus reaches: all tokens above `least`, and the first `ties` of those that equal it. */
+const nucleusBound = (probabilities: Float64Array, top_p: number, top_k: number) => {
+  // All tokens at or below this together are at most 1 - top_p, so the nucleus lies above and the rest needs no sorting.
+  const floor = (1 - top_p) / probabilities.length
+  const descending = probabilities
+    .filter((probability) => probability > floor)
+    .sort()
+    .reverse()
+    .subarray(0, top_k)
+  const whole = top_k < probabilities.length ? descending.reduce((sum, probability) => sum + probability, 0) : 1
+  let count = 0
+  for (let reached = 0; count < descending.length && (count === 0 || reached < top_p * whole); count++)
+    reached += descending[count]!
+  const least = descending[count - 1]!
+  return { least, ties: count - descending.indexOf(least) }
+}
+
+/** The tokens that may be drawn, by id, with their probabilities before cutting. */
 export const nucleus = (logits: Float32Array, { top_p, temperature = 1, top_k = logits.length }: Nucleus) => {
   const probabilities = softmax(logits, temperature)
-  const order = Array.from(probabilities, (_, id) => id).sort((a, b) => probabilities[b]! - probabilities[a]! || a - b)
-  const candidates = order.slice(0, top_k)
-  // top_p is a share of what top_k left.
-  const goal = top_p * candidates.reduce((sum, id) => sum + probabilities[id]!, 0)
+  const bound = nucleusBound(probabilities, top_p, top_k)
   const kept: Array<{ readonly id: number; readonly probability: number }> = []
-  let reached = 0
-  for (const id of candidates) {
-    if (kept.length > 0 && reached >= goal) break
-    kept.push({ id, probability: probabilities[id]! })
-    reached += probabilities[id]!
+  let ties = bound.ties
+  for (let id = 0; id < probabilities.length; id++) {
+    const probability = probabilities[id]!
+    if (probability > bound.least || (probability === bound.least && ties-- > 0)) kept.push({ id, probability })
   }
   return kept
 }
@@ -76,6 +95,7 @@ export const nextToken = (logits: Float32Array, method: Method, u: number): numb
 /** Natural log of the probability that the untouched logits give a token. */
 export const logProbability = (logits: Float32Array, id: number): number => {
   const largest = logits[argMax(logits)]!
-  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)
+  let total = 0
+  for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i]! - largest)
   return logits[id]! - largest - Math.log(total)
 }
