@@ -3,13 +3,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as fc from "fast-check"
 import { assert, beforeAll, describe, it } from "vitest"
-import {
-  generate,
-  type Caption,
-  type GenerateOptions,
-  type StepInputs,
-  type StepOutputs
-} from "../src/decoding/Generate.ts"
+import type { Caption, GenerateOptions, StepInputs, StepOutputs } from "../src/decoding/Decoding.ts"
+import { generate } from "../src/decoding/Generate.ts"
 import type { HostArray } from "../src/decoding/HostCache.ts"
 import { nextToken, nucleus } from "../src/decoding/NextToken.ts"
 import { randomKey } from "../src/Random.ts"
@@ -69,7 +64,12 @@ const untilEnd = (ids: ReadonlyArray<number>): ReadonlyArray<number> =>
   ids.includes(3) ? ids.slice(0, ids.indexOf(3) + 1) : ids
 
 interface Case {
-  readonly options: { readonly num_beams: number; readonly max_length: number }
+  readonly options: {
+    readonly num_beams: number
+    readonly max_length: number
+    readonly length_penalty?: number
+    readonly early_stopping?: boolean
+  }
   readonly prompt_ids: ReadonlyArray<number> | null
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
 }
@@ -82,6 +82,30 @@ describe("greedy decoding against transformers", () => {
     assert.deepStrictEqual(
       rows.map((row) => [...row.ids]),
       expected.ids.map((ids) => [...untilEnd(ids)])
+    )
+  })
+})
+
+describe("beam search against transformers", () => {
+  it.each(cases.filter(([, { options }]) => options.num_beams > 1))("%s", async (_name, expected) => {
+    const { num_beams, length_penalty, early_stopping, ...options } = expected.options
+    const method = {
+      method: "beam",
+      num_beams,
+      length_penalty: length_penalty ?? 1,
+      early_stopping: early_stopping ?? false
+    } as const
+    const rows = await captions({ ...options, method, prompt_ids: expected.prompt_ids ?? [420] })
+    assert.deepStrictEqual(
+      rows.map((row) => [...row.ids]),
+      expected.ids.map((ids) => [...untilEnd(ids)])
+    )
+  })
+
+  it("with one beam is greedy", async () => {
+    assert.deepStrictEqual(
+      (await captions({ method: { method: "beam", num_beams: 1 } })).map(({ ids }) => ids),
+      (await captions({})).map(({ ids }) => ids)
     )
   })
 })
@@ -192,7 +216,7 @@ describe("cached decoding", () => {
     )
     assert.include(
       await failure({ method: { method: "nucleus", top_p: 0.9 } }),
-      "expected one for each of 6 rows, got 0"
+      "expected one for each of 6 images, got 0"
     )
   })
 })

@@ -21,17 +21,30 @@ export interface Nucleus {
   readonly top_k?: number
 }
 
-export type Method = Greedy | Nucleus
-
 /** Divides the positive logits, and multiplies the negative ones, of tokens that stand in the row (Keskar et al. 2019). */
-export const penalizeRepetition = (logits: Float32Array, ids: Iterable<number>, penalty: number): void => {
+const penalizeRepetition = (logits: Float32Array, ids: Iterable<number>, penalty: number): void => {
   for (const id of new Set(ids)) {
     const logit = logits[id]
     if (logit !== undefined) logits[id] = logit < 0 ? logit * penalty : logit / penalty
   }
 }
 
-export const argMax = (values: Float32Array): number => {
+interface Changes {
+  readonly repetition_penalty?: number
+  readonly min_length?: number
+  readonly end: number
+}
+
+/** A copy of a row's logits (or log-probabilities) with repetition made less likely and an early end impossible. */
+export const changeLogits = (logits: Float32Array, ids: ReadonlyArray<number>, changes: Changes): Float32Array => {
+  const { repetition_penalty = 1, min_length = 0, end } = changes
+  const changed = Float32Array.from(logits)
+  if (repetition_penalty !== 1) penalizeRepetition(changed, ids, repetition_penalty)
+  if (ids.length < min_length) changed[end] = -Infinity
+  return changed
+}
+
+const argMax = (values: Float32Array): number => {
   let best = 0
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i
   return best
@@ -81,7 +94,7 @@ export const nucleus = (logits: Float32Array, { top_p, temperature = 1, top_k = 
 }
 
 /** `u`, uniform in (0, 1), makes the draw; greedy doesn't look at it. */
-export const nextToken = (logits: Float32Array, method: Method, u: number): number => {
+export const nextToken = (logits: Float32Array, method: Greedy | Nucleus, u: number): number => {
   if (method.method === "greedy") return argMax(logits)
   const kept = nucleus(logits, method)
   let left = u * kept.reduce((sum, { probability }) => sum + probability, 0)
@@ -92,10 +105,18 @@ export const nextToken = (logits: Float32Array, method: Method, u: number): numb
   return kept.at(-1)!.id
 }
 
-/** Natural log of the probability that the untouched logits give a token. */
-export const logProbability = (logits: Float32Array, id: number): number => {
+/** Log of the sum of exponentials. */
+const logTotal = (logits: Float32Array): number => {
   const largest = logits[argMax(logits)]!
   let total = 0
   for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i]! - largest)
-  return logits[id]! - largest - Math.log(total)
+  return largest + Math.log(total)
+}
+
+/** Natural log of the probability that logits give a token. */
+export const logProbability = (logits: Float32Array, id: number): number => logits[id]! - logTotal(logits)
+
+export const logProbabilities = (logits: Float32Array): Float32Array => {
+  const total = logTotal(logits)
+  return logits.map((logit) => logit - total)
 }
