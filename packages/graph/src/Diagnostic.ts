@@ -55,8 +55,7 @@ export const within = (span: Span, offset: number, length: number): Span =>
 const width = 100
 
 // What would move a terminal's cursor or turn its writing direction.
-// eslint-disable-next-line no-control-regex
-const unprintable = /[\0-\x08\x0b-\x1f\x7f-\x9f\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]/g
+const unprintable = /[\p{Cc}\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]/gu
 
 /** The line with its carets; a long line is cut so that the mistake stays in sight. */
 const frameOf = (line: string, number: number, col: number, length: number, label: string | undefined): string => {

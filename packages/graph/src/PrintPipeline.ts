@@ -46,8 +46,7 @@ const plain = /^[A-Za-z_./][\w./+-]*$/
 const notText = /^(?:true|false|null|[-+]?\.(?:inf|nan)|[-+.]?\d.*)$/i
 
 // What a pipeline may not hold as it is.
-// eslint-disable-next-line no-control-regex
-const escaped = /[\x7f-\x9f\uE000-\uE002\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]/g
+const escaped = /[\p{Cc}\uE000-\uE002\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]/gu
 
 const text = (value: string): string => {
   if (plain.test(value) && !notText.test(value)) return value

@@ -123,12 +123,17 @@ const findingOf = ({ path, issue, ast }: Found, config: unknown, operator: AnyOp
       ...didYouMean(String(given), literals)
     }
   }
+  const said = formatLeaf(issue)
   const expected = expectation(issue)
-  const label = `expected ${expected}, got ${spoken(value)}`
+  const label = said.startsWith("Expected ") ? `expected ${expected}, got ${spoken(value)}` : said
   const literals = "ast" in issue ? literalOf(issue.ast) : []
   const hint = typeof value === "string" ? didYouMean(value, literals) : {}
   return { code: "V107", message: "wrong value", ...place(path), label, expected, given: spoken(value), ...hint }
 }
+
+/** A struct without fields: effect would let any key pass. */
+const isEmpty = (ast: SchemaAST.AST): boolean =>
+  ast._tag === "Objects" && ast.propertySignatures.length === 0 && ast.indexSignatures.length === 0
 
 const pathWord = (path: Path): string => path.map(String).join("\n")
 
@@ -145,11 +150,19 @@ export const decodeConfig = (
   place: Place,
   findings: Array<Finding>
 ): Decoded | undefined => {
+  const { ast } = operator.config
+  if (isEmpty(ast) && Object.keys(config).length > 0) {
+    for (const key of Object.keys(config)) {
+      const issue = new SchemaIssue.UnexpectedKey(ast)
+      findings.push(findingOf({ path: [key], issue, ast }, config, operator, place))
+    }
+    return undefined
+  }
   const decoded = SchemaParser.decodeUnknownResult(operator.config, { errors: "all", onExcessProperty: "error" })(
     config
   )
   if (Result.isFailure(decoded)) {
-    const found = leaves(decoded.failure, [], operator.config.ast)
+    const found = leaves(decoded.failure, [], ast)
     const misspelt = new Set(found.flatMap(meant))
     for (const one of found) {
       if (one.issue._tag === "MissingKey" && misspelt.has(pathWord(one.path))) continue

@@ -30,9 +30,8 @@ const refused = (message: string, span: Span, label?: string): Finding => ({
 })
 
 // Control characters, those that turn the writing direction, bare carriage returns, halves of surrogate pairs, the mask's letters (spelled out too), a byte order mark inside.
-// eslint-disable-next-line no-control-regex
 const unprintable =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\uE000-\uE002\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}|\\u[eE]00[012]/u
+  /[^\P{Cc}\t\n\r]|[\uE000-\uE002\u202A-\u202E\u2066-\u2069\uFEFF\uFFFE\uFFFF]|\r(?!\n)|\p{Surrogate}|\\u[eE]00[012]/u
 
 const badCharacter = (text: string): Finding | undefined => {
   const at = text.search(unprintable)
