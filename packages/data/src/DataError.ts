@@ -1,8 +1,8 @@
 /**
  * The one error of this package: which file, which row of it, what was expected, what came, and what to do about it.
  *
- * Parsers are plain functions that throw a DataError; `attempt` and `attemptPromise` lift them into Effect and turn whatever
- * a library throws into a DataError of the given code.
+ * Parsers are plain functions that throw a DataError; `attempt` lifts them into Effect and turns whatever a library throws into
+ * a DataError of the given code.
  */
 import { Effect, Schema } from "effect"
 
@@ -76,6 +76,3 @@ export const blame = (where: Blame, cause: unknown): DataError =>
 
 export const attempt = <A>(where: Blame, evaluate: () => A): Effect.Effect<A, DataError> =>
   Effect.try({ try: evaluate, catch: (cause) => blame(where, cause) })
-
-export const attemptPromise = <A>(where: Blame, evaluate: () => Promise<A>): Effect.Effect<A, DataError> =>
-  Effect.tryPromise({ try: evaluate, catch: (cause) => blame(where, cause) })

@@ -9,7 +9,7 @@
 import { Effect } from "effect"
 import sharp from "sharp"
 import type { Sharp, SharpOptions } from "sharp"
-import { attempt, attemptPromise, DataError } from "./DataError.ts"
+import { attempt, DataError } from "./DataError.ts"
 import { readImageHeader } from "./ImageHeader.ts"
 import type { ImageHeader } from "./ImageHeader.ts"
 import { defaultLimits, overLimit } from "./limits.ts"
@@ -84,6 +84,18 @@ const pixelsOf = async (image: Sharp, cmyk: boolean, alpha: "drop" | "white"): P
   return { ...blended, data: blendOverWhite(blended.data) }
 }
 
+/**
+ * The decoder's own words depend on what other threads met at the same time, so they are a hint and no part of the reason, which
+ * is stored.
+ */
+const damaged = (where: Where, cause: unknown): DataError =>
+  new DataError({
+    code: "BadImage",
+    ...where,
+    detail: "the image data is damaged or cut short",
+    hint: `the decoder says: ${(cause as Error).message}`
+  })
+
 /** Decodes one image. Fails with OverLimit, UnknownImage or BadImage. */
 export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, options: DecodeOptions = {}) {
   const where: Where = options.where ?? { file: "image" }
@@ -95,9 +107,10 @@ export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, optio
     ignoreIcc: true,
     autoOrient: options.exif === "apply"
   }
-  const rgb = yield* attemptPromise({ code: "BadImage", ...where }, () =>
-    pixelsOf(sharp(bytes, input), header.cmyk, options.alpha ?? "drop")
-  )
+  const rgb = yield* Effect.tryPromise({
+    try: () => pixelsOf(sharp(bytes, input), header.cmyk, options.alpha ?? "drop"),
+    catch: (cause) => damaged(where, cause)
+  })
   const sides = [header.width, header.height].sort()
   if (sides.join() !== [rgb.width, rgb.height].sort().join()) {
     return yield* new DataError({

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
-import { decodeImage, Files, openSafetensors, preprocess } from "../src/index.ts"
+import { decodeImage, Files, openSafetensors, preprocess, sha256 } from "../src/index.ts"
 import type { Preprocess, Rgb } from "../src/index.ts"
 
 const parity = new URL("../../../test/parity/", import.meta.url).pathname
@@ -41,6 +41,41 @@ describe("decodeImage against Pillow", () => {
       const rgb = yield* decodeImage(encoded("exif6_48x70.jpg"), { exif: "apply" })
       assert.deepStrictEqual([rgb.width, rgb.height], [48, 70])
       assert.isAtMost(maxDifference(rgb.data, expected.data), 2)
+    })
+  )
+})
+
+const corpus = new URL("./fixtures/images/", import.meta.url).pathname
+interface Golden {
+  readonly width: number
+  readonly height: number
+  readonly sha256: string
+  /** Every n-th value, about 60 in all. */
+  readonly pixels: ReadonlyArray<number>
+}
+const goldens: Readonly<Record<string, Golden>> = JSON.parse(
+  readFileSync(new URL("./fixtures/images.json", import.meta.url), "utf8")
+)
+
+describe("decodeImage on unusual images, against Pillow", () => {
+  it.effect.each(Object.entries(goldens))("%s", ([name, golden]) =>
+    Effect.gen(function* () {
+      const rgb = yield* decodeImage(readFileSync(corpus + name))
+      assert.deepStrictEqual([rgb.width, rgb.height], [golden.width, golden.height])
+      if (name.endsWith(".png")) assert.strictEqual(sha256(rgb.data), golden.sha256)
+      const step = Math.max(1, Math.floor(rgb.data.length / 60))
+      const sample = golden.pixels.map((_, i) => rgb.data[i * step]!)
+      assert.isAtMost(maxDifference(sample, golden.pixels), name.endsWith(".png") ? 0 : 2)
+    })
+  )
+
+  it.effect("turns all eight orientations the same way up", () =>
+    Effect.gen(function* () {
+      for (let orientation = 1; orientation <= 8; orientation++) {
+        const rgb = yield* decodeImage(readFileSync(`${corpus}exif${orientation}.jpg`), { exif: "apply" })
+        const turned = orientation > 4
+        assert.deepStrictEqual([rgb.width, rgb.height], turned ? [19, 23] : [23, 19])
+      }
     })
   )
 })
