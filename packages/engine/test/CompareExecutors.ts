@@ -50,7 +50,12 @@ export function tensorDistance(actual: HostTensor, expected: HostTensor): number
   return worst / scale
 }
 
-export const runOnce = (executor: Executor, program: Program, inputs: HostTensors, weights: HostTensors = {}): Promise<HostTensors> =>
+export const runOnce = (
+  executor: Executor,
+  program: Program,
+  inputs: HostTensors,
+  weights: HostTensors = {}
+): Promise<HostTensors> =>
   Effect.runPromise(Effect.scoped(Effect.flatMap(executor.load(weights), (model) => model.run(program, inputs))))
 
 /** An executor that lives until `close`, for tests that share one. */

@@ -52,19 +52,30 @@ function finiteDifferences(one: KernelCase, inputs: HostTensors): ReadonlyArray<
   const step = 1 / 256
   const { varied, value } = energy(one, inputs)
   const at = (name: string, index: number, by: number) =>
-    tf.tidy(() =>
-      value(...varied.map((other) => {
-        const { data, shape } = inputs[other]!
-        return tf.tensor(other === name ? (data as Float32Array).with(index, data[index]! + by) : data, [...shape])
-      })).dataSync()[0]!)
+    tf.tidy(
+      () =>
+        value(
+          ...varied.map((other) => {
+            const { data, shape } = inputs[other]!
+            return tf.tensor(other === name ? (data as Float32Array).with(index, data[index]! + by) : data, [...shape])
+          })
+        ).dataSync()[0]!
+    )
   return varied.map((name) =>
-    Array.from(inputs[name]!.data, (_, index) => (at(name, index, step) - at(name, index, -step)) / (2 * step)))
+    Array.from(inputs[name]!.data, (_, index) => (at(name, index, step) - at(name, index, -step)) / (2 * step))
+  )
 }
 
-function expectClose(actual: ReadonlyArray<ReadonlyArray<number>>, expected: ReadonlyArray<ReadonlyArray<number>>, tolerance: number) {
+function expectClose(
+  actual: ReadonlyArray<ReadonlyArray<number>>,
+  expected: ReadonlyArray<ReadonlyArray<number>>,
+  tolerance: number
+) {
   expect(actual.map((values) => values.length)).toEqual(expected.map((values) => values.length))
   const scale = Math.max(1, ...expected.flat().map(Math.abs))
-  const errors = actual.flatMap((values, input) => values.map((value, index) => Math.abs(value - expected[input]![index]!)))
+  const errors = actual.flatMap((values, input) =>
+    values.map((value, index) => Math.abs(value - expected[input]![index]!))
+  )
   expect(Math.max(0, ...errors) / scale).toBeLessThan(tolerance)
 }
 
@@ -81,16 +92,24 @@ const check = (one: KernelCase, reference: typeof finiteDifferences, tolerance: 
     { numRuns: 8, seed: 11 }
   )
 
-const isFloat = (one: KernelCase) => Object.values(one.inputs(drawFrom(numbersFrom(1), [2, 3]))).some(({ dtype }) => dtype === "float32")
-const differentiable = kernelCases.filter((one) => officialGradient(one.kernel) !== undefined && isFloat(one) && one.kernel !== "Cast")
+const isFloat = (one: KernelCase) =>
+  Object.values(one.inputs(drawFrom(numbersFrom(1), [2, 3]))).some(({ dtype }) => dtype === "float32")
+const differentiable = kernelCases.filter(
+  (one) => officialGradient(one.kernel) !== undefined && isFloat(one) && one.kernel !== "Cast"
+)
 const limited = ["Maximum", "Minimum", "SquaredDifference", "BatchMatMul", "Unpack", "SplitV"]
-const titled = (cases: ReadonlyArray<KernelCase>) => cases.map((one, index) => [`${one.kernel} (${index})`, one] as const)
+const titled = (cases: ReadonlyArray<KernelCase>) =>
+  cases.map((one, index) => [`${one.kernel} (${index})`, one] as const)
 
 describe.skipIf(!loaded)("gradients agree with tfjs's own", () => {
-  it.each(titled(differentiable.filter(({ kernel }) => !limited.includes(kernel))))("%s", (_, one) => check(one, officialGradientsOf, 1e-5))
+  it.each(titled(differentiable.filter(({ kernel }) => !limited.includes(kernel))))("%s", (_, one) =>
+    check(one, officialGradientsOf, 1e-5)
+  )
 })
 
 describe("gradients agree with finite differences", () => {
   const cases = [...limited, "Add", "Sub", "Multiply", "RealDiv", "Pow", "Select", "GatherV2", "Cumsum", "LogSoftmax"]
-  it.each(titled(kernelCases.filter((one) => cases.includes(one.kernel) && isFloat(one))))("%s", (_, one) => check(one, finiteDifferences, 0.01))
+  it.each(titled(kernelCases.filter((one) => cases.includes(one.kernel) && isFloat(one))))("%s", (_, one) =>
+    check(one, finiteDifferences, 0.01)
+  )
 })

@@ -26,15 +26,26 @@ export function drawFrom(next: () => number, lengths: ReadonlyArray<number>): Dr
   return { next, shape: lengths, broadcast, axis: Math.floor(next() * lengths.length) }
 }
 
-const two = (low = -2, high = 2) => ({ next, shape, broadcast }: Draw) =>
-  next() < 0.5
-    ? { a: float32(shape, next, low, high), b: float32(broadcast, next, low, high) }
-    : { a: float32(broadcast, next, low, high), b: float32(shape, next, low, high) }
-const one = (low = -2, high = 2) => ({ next, shape }: Draw) => ({ x: float32(shape, next, low, high) })
-const integers = ({ next, shape, broadcast }: Draw) => ({ a: int32(shape, next, -5, 6), b: int32(broadcast, next, 1, 5) })
+const two =
+  (low = -2, high = 2) =>
+  ({ next, shape, broadcast }: Draw) =>
+    next() < 0.5
+      ? { a: float32(shape, next, low, high), b: float32(broadcast, next, low, high) }
+      : { a: float32(broadcast, next, low, high), b: float32(shape, next, low, high) }
+const one =
+  (low = -2, high = 2) =>
+  ({ next, shape }: Draw) => ({ x: float32(shape, next, low, high) })
+const integers = ({ next, shape, broadcast }: Draw) => ({
+  a: int32(shape, next, -5, 6),
+  b: int32(broadcast, next, 1, 5)
+})
 const truths = ({ next, shape, broadcast }: Draw) => ({ a: bool(shape, next), b: bool(broadcast, next) })
 
-const binary = (kernel: string, f: (a: Tensor, b: Tensor) => Tensor, inputs: KernelCase["inputs"] = two()): KernelCase => ({
+const binary = (
+  kernel: string,
+  f: (a: Tensor, b: Tensor) => Tensor,
+  inputs: KernelCase["inputs"] = two()
+): KernelCase => ({
   kernel,
   inputs,
   compute: ({ a, b }) => f(a!, b!)
@@ -63,8 +74,16 @@ const elementwise: ReadonlyArray<KernelCase> = [
   }),
   binary("LogicalAnd", tf.logicalAnd, truths),
   binary("LogicalOr", tf.logicalOr, truths),
-  { kernel: "LogicalNot", inputs: ({ next, shape }) => ({ x: bool(shape, next) }), compute: ({ x }) => tf.logicalNot(x!) },
-  { kernel: "AddN", inputs: ({ next, shape }) => ({ a: float32(shape, next), b: float32(shape, next), c: float32(shape, next) }), compute: ({ a, b, c }) => tf.addN([a!, b!, c!]) },
+  {
+    kernel: "LogicalNot",
+    inputs: ({ next, shape }) => ({ x: bool(shape, next) }),
+    compute: ({ x }) => tf.logicalNot(x!)
+  },
+  {
+    kernel: "AddN",
+    inputs: ({ next, shape }) => ({ a: float32(shape, next), b: float32(shape, next), c: float32(shape, next) }),
+    compute: ({ a, b, c }) => tf.addN([a!, b!, c!])
+  },
   unary("Exp", tf.exp),
   unary("Expm1", tf.expm1),
   unary("Log", tf.log, 0.1, 3),
@@ -100,18 +119,32 @@ const elementwise: ReadonlyArray<KernelCase> = [
   unary("Cast", (x) => tf.cast(tf.cast(x, "bool"), "int32")),
   {
     kernel: "Select",
-    inputs: ({ next, shape, broadcast }) => ({ c: bool(shape, next), a: float32(shape, next), b: float32(broadcast, next) }),
+    inputs: ({ next, shape, broadcast }) => ({
+      c: bool(shape, next),
+      a: float32(shape, next),
+      b: float32(broadcast, next)
+    }),
     compute: ({ c, a, b }) => tf.where(c!, a!, b!)
   }
 ]
 
 const cut = (x: Tensor): Array<Tensor> => {
   const begin = x.shape.map((length) => Math.min(1, length - 1))
-  return [tf.slice(x, begin), tf.slice(x, x.shape.map(() => 0), x.shape.map((length) => Math.max(1, length - 1)))]
+  return [
+    tf.slice(x, begin),
+    tf.slice(
+      x,
+      x.shape.map(() => 0),
+      x.shape.map((length) => Math.max(1, length - 1))
+    )
+  ]
 }
 const along = (kernel: string, f: (x: Tensor, axis: number) => Tensor | Array<Tensor>): KernelCase => ({
   kernel,
-  inputs: ({ next, shape, axis }) => ({ x: float32(shape, next), axis: { shape: [axis + 1], dtype: "int32", data: new Int32Array(axis + 1) } }),
+  inputs: ({ next, shape, axis }) => ({
+    x: float32(shape, next),
+    axis: { shape: [axis + 1], dtype: "int32", data: new Int32Array(axis + 1) }
+  }),
   // The axis travels as a shape, so that eager and captured runs see the same one.
   compute: ({ x, axis }) => f(x!, axis!.shape[0]! - 1)
 })
@@ -120,19 +153,55 @@ const shapes: ReadonlyArray<KernelCase> = [
   unary("Reshape", (x) => tf.reshape(x, [-1])),
   along("ExpandDims", (x, axis) => tf.expandDims(x, axis)),
   unary("Transpose", (x) => tf.transpose(x)),
-  along("Transpose", (x, axis) => tf.transpose(x, x.shape.map((_, index) => (index + axis) % x.shape.length))),
+  along("Transpose", (x, axis) =>
+    tf.transpose(
+      x,
+      x.shape.map((_, index) => (index + axis) % x.shape.length)
+    )
+  ),
   { kernel: "Slice", inputs: one(), compute: ({ x }) => cut(x!) },
-  along("StridedSlice", (x, axis) => tf.stridedSlice(x, x.shape.map(() => 0), x.shape, x.shape.map((_, index) => (index === axis ? 2 : 1)))),
-  along("Concat", (x, axis) => tf.concat([x, tf.mul(x, 2), tf.slice(x, x.shape.map(() => 0), x.shape.map((length, index) => (index === axis ? 1 : length)))], axis)),
+  along("StridedSlice", (x, axis) =>
+    tf.stridedSlice(
+      x,
+      x.shape.map(() => 0),
+      x.shape,
+      x.shape.map((_, index) => (index === axis ? 2 : 1))
+    )
+  ),
+  along("Concat", (x, axis) =>
+    tf.concat(
+      [
+        x,
+        tf.mul(x, 2),
+        tf.slice(
+          x,
+          x.shape.map(() => 0),
+          x.shape.map((length, index) => (index === axis ? 1 : length))
+        )
+      ],
+      axis
+    )
+  ),
   along("Pack", (x, axis) => tf.stack([x, tf.neg(x)], axis)),
   along("Unpack", (x, axis) => tf.unstack(x, axis)),
   along("SplitV", (x, axis) => {
     const length = x.shape[axis]!
     return length === 1 ? tf.split(x, 1, axis) : tf.split(x, [1, length - 1], axis)
   }),
-  along("Tile", (x, axis) => tf.tile(x, x.shape.map((_, index) => (index === axis ? 3 : 1 + (index % 2))))),
+  along("Tile", (x, axis) =>
+    tf.tile(
+      x,
+      x.shape.map((_, index) => (index === axis ? 3 : 1 + (index % 2)))
+    )
+  ),
   unary("BroadcastTo", (x) => tf.broadcastTo(tf.expandDims(x, 0), [3, ...x.shape])),
-  unary("PadV2", (x) => tf.pad(x, x.shape.map((_, index): [number, number] => [index % 2, 2]), 0)),
+  unary("PadV2", (x) =>
+    tf.pad(
+      x,
+      x.shape.map((_, index): [number, number] => [index % 2, 2]),
+      0
+    )
+  ),
   along("Reverse", (x, axis) => tf.reverse(x, axis)),
   unary("Fill", (x) => tf.add(tf.fill([1], 7), x)),
   unary("Range", (x) => tf.add(tf.sum(tf.range(0, 5)), x))
@@ -143,7 +212,11 @@ const arrays: ReadonlyArray<KernelCase> = [
   unary("Sum", (x) => tf.sum(x)),
   unary("Sum", (x) => tf.sum(tf.greater(x, 0))),
   along("Sum", (x, axis) => tf.sum(tf.square(x), axis, true)),
-  { kernel: "Sum", inputs: ({ next }) => ({ x: float32([70 + Math.floor(next() * 9), 3, 2], next) }), compute: ({ x }) => tf.sum(x!, [0]) },
+  {
+    kernel: "Sum",
+    inputs: ({ next }) => ({ x: float32([70 + Math.floor(next() * 9), 3, 2], next) }),
+    compute: ({ x }) => tf.sum(x!, [0])
+  },
   along("Mean", (x, axis) => tf.mean(x, axis, true)),
   unary("Mean", (x) => tf.mean(x)),
   along("Max", (x, axis) => tf.max(x, axis)),
@@ -173,7 +246,8 @@ const arrays: ReadonlyArray<KernelCase> = [
   {
     kernel: "_FusedMatMul",
     inputs: ({ next }) => ({ a: float32([3, 4], next), b: float32([4, 2], next), bias: float32([2], next) }),
-    compute: ({ a, b, bias }) => tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, bias: bias!, activation: "relu" })
+    compute: ({ a, b, bias }) =>
+      tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, bias: bias!, activation: "relu" })
   },
   {
     kernel: "GatherV2",

@@ -12,7 +12,10 @@ const executors: Record<"onnx" | "eager", Executor> = {} as never
 const closes: Array<() => Promise<void>> = []
 
 beforeAll(async () => {
-  for (const [name, make] of [["onnx", makeOnnxExecutor({ threads: 1 })], ["eager", makeEagerExecutor()]] as const) {
+  for (const [name, make] of [
+    ["onnx", makeOnnxExecutor({ threads: 1 })],
+    ["eager", makeEagerExecutor()]
+  ] as const) {
     const { executor, close } = await open(make)
     executors[name] = executor
     closes.push(close)
@@ -34,26 +37,48 @@ function programOf({ kernel, compute }: KernelCase, differentiable: ReadonlyArra
       return tf.addN(Object.values(named(compute(all))).map((result) => tf.sum(tf.square(result)))) as tf.Scalar
     }
     const gradients = tf.grads(total)(differentiable.map((name) => x[name]!))
-    return { ...results, ...Object.fromEntries(gradients.map((gradient, index) => [`d ${differentiable[index]}`, gradient])) }
+    return {
+      ...results,
+      ...Object.fromEntries(gradients.map((gradient, index) => [`d ${differentiable[index]}`, gradient]))
+    }
   }
   return { name: kernel, weights: [], run }
 }
 
-const flat = new Set(["ZerosLike", "OnesLike", "IsNan", "IsInf", "IsFinite", "OneHot", "Prod", "StridedSlice", "_FusedMatMul", "Fill", "Range"])
+const flat = new Set([
+  "ZerosLike",
+  "OnesLike",
+  "IsNan",
+  "IsInf",
+  "IsFinite",
+  "OneHot",
+  "Prod",
+  "StridedSlice",
+  "_FusedMatMul",
+  "Fill",
+  "Range"
+])
 const floatInputs = (inputs: HostTensors) => Object.keys(inputs).filter((name) => inputs[name]!.dtype === "float32")
 
 describe("captured kernels on ONNX Runtime", () => {
-  it.each(kernelCases.map((one, index) => [`${one.kernel} (${index})`, one] as const))("%s agrees with tfjs", async (_, one) => {
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: 1e6 }), fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), async (seed, lengths) => {
-        const inputs = one.inputs(drawFrom(numbersFrom(seed), lengths))
-        const program = programOf(one, flat.has(one.kernel) ? [] : floatInputs(inputs))
-        const expected = await runOnce(executors.eager, program, inputs)
-        expect(distance(await runOnce(executors.onnx, program, inputs), expected)).toBeLessThan(1e-5)
-      }),
-      { numRuns: 8, seed: 7 }
-    )
-  })
+  it.each(kernelCases.map((one, index) => [`${one.kernel} (${index})`, one] as const))(
+    "%s agrees with tfjs",
+    async (_, one) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 0, max: 1e6 }),
+          fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
+          async (seed, lengths) => {
+            const inputs = one.inputs(drawFrom(numbersFrom(seed), lengths))
+            const program = programOf(one, flat.has(one.kernel) ? [] : floatInputs(inputs))
+            const expected = await runOnce(executors.eager, program, inputs)
+            expect(distance(await runOnce(executors.onnx, program, inputs), expected)).toBeLessThan(1e-5)
+          }
+        ),
+        { numRuns: 8, seed: 7 }
+      )
+    }
+  )
 
   it("has a case for every kernel", () => {
     const composites = ["LayerNorm", "Gelu", "QuickGelu"]

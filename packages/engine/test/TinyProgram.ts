@@ -36,11 +36,14 @@ export const tinyInputs = ({ B, T, V, D }: Sizes, seed: number): HostTensors => 
 }
 
 const fused = (name: string, inputs: Record<string, Tensor>, attributes = {}): Tensor | undefined =>
-  tf.getKernel(name, tf.getBackend()) === undefined ? undefined : (tf.engine().runKernel(name, inputs, attributes) as Tensor)
+  tf.getKernel(name, tf.getBackend()) === undefined
+    ? undefined
+    : (tf.engine().runKernel(name, inputs, attributes) as Tensor)
 
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
   const centred = tf.sub(x, tf.mean(x, -1, true))
-  const composed = () => tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), 1e-5))), weight), bias)
+  const composed = () =>
+    tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), 1e-5))), weight), bias)
   return fused("LayerNorm", { x, weight, bias }, { epsilon: 1e-5 }) ?? composed()
 }
 
@@ -52,7 +55,14 @@ export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.
 function embed(w: Readonly<Record<string, Tensor>>, ids: Tensor): Tensor {
   const [B, T] = ids.shape as [number, number]
   const rows = tf.reshape(tf.gather(w.table!, tf.reshape(ids, [-1])), [B, T, -1])
-  const hidden = gelu(tf.matMul(tf.reshape(layerNorm(rows, w["norm.weight"]!, w["norm.bias"]!), [B * T, -1]), w["dense.weight"]!, false, true))
+  const hidden = gelu(
+    tf.matMul(
+      tf.reshape(layerNorm(rows, w["norm.weight"]!, w["norm.bias"]!), [B * T, -1]),
+      w["dense.weight"]!,
+      false,
+      true
+    )
+  )
   const mixed = tf.reshape(tf.matMul(hidden, w["out.weight"]!, false, true), [B, T, -1])
   const pooled = tf.mean(tf.add(rows, mixed), 1)
   return tf.div(pooled, tf.sqrt(tf.sum(tf.square(pooled), -1, true)))
@@ -71,7 +81,10 @@ export const tinyProgram = (sizes: Sizes): TrainingProgram => ({
     const own_hot = tf.oneHot(tf.range(0, sizes.B, 1, "int32"), sizes.B + sizes.Q, 1, 0, "float32")
     const noise = tf.mean(tf.square(tf.add(own, inputs.noise!)))
     return {
-      losses: { contrastive_loss: tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits), own_hot), -1))), noise_loss: noise },
+      losses: {
+        contrastive_loss: tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits), own_hot), -1))),
+        noise_loss: noise
+      },
       outputs: { enqueue: followed, best: tf.argMax(logits, -1) }
     }
   }
@@ -87,4 +100,6 @@ export const tinyOptimizer: Optimizer = {
   momentum: 0.995
 }
 
-export const tinyQueue = ({ Q, D }: Sizes, seed: number): HostTensors => ({ queue: float32([Q, D], numbersFrom(seed), -1, 1) })
+export const tinyQueue = ({ Q, D }: Sizes, seed: number): HostTensors => ({
+  queue: float32([Q, D], numbersFrom(seed), -1, 1)
+})

@@ -17,16 +17,20 @@ const training = <A>(
   use: (trainer: Trainer, executor: Executor) => Effect.Effect<A, EngineError>,
   start?: TrainingStart
 ): Promise<A> =>
-  run(Effect.scoped(Effect.gen(function*() {
-    const executor = yield* make
-    const model = yield* executor.load(tinyWeights(at, 1))
-    const fresh: TrainingStart = { _tag: "Fresh", state: tinyQueue(at, 2) }
-    return yield* use(yield* model.train(tinyProgram(at), tinyOptimizer, start ?? fresh), executor)
-  })))
+  run(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const executor = yield* make
+        const model = yield* executor.load(tinyWeights(at, 1))
+        const fresh: TrainingStart = { _tag: "Fresh", state: tinyQueue(at, 2) }
+        return yield* use(yield* model.train(tinyProgram(at), tinyOptimizer, start ?? fresh), executor)
+      })
+    )
+  )
 
 /** Three steps with an enqueue after each, on new inputs every time. */
 const threeSteps = (at: Sizes) => (trainer: Trainer) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const steps = []
     const { gradients } = yield* trainer.gradients(tinyInputs(at, 10))
     for (let step = 0; step < 3; step++) {
@@ -38,27 +42,37 @@ const threeSteps = (at: Sizes) => (trainer: Trainer) =>
   })
 
 const bytesOf = ({ step, ...parts }: TrainingSnapshot): string =>
-  [step, ...Object.entries(parts).flatMap(([part, tensors]) =>
-    Object.entries(tensors as HostTensors).map(([name, { data }]) => `${part} ${name} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`))].join("\n")
+  [
+    step,
+    ...Object.entries(parts).flatMap(([part, tensors]) =>
+      Object.entries(tensors as HostTensors).map(
+        ([name, { data }]) =>
+          `${part} ${name} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`
+      )
+    )
+  ].join("\n")
 
 describe("a captured training step", () => {
   const shapes: ReadonlyArray<Sizes> = [sizes, { B: 2, T: 7, V: 5, D: 12, Q: 3 }, { B: 6, T: 1, V: 20, D: 4, Q: 7 }]
-  it.each(shapes.flatMap((at) => [1, 2].map((threads) => [at, threads] as const)))("agrees with eager at %o, %i threads", async (at, threads) => {
-    const expected = await training(makeEagerExecutor(), at, threeSteps(at))
-    const actual = await training(onnx(threads), at, threeSteps(at))
-    expect(distance(actual.gradients, expected.gradients)).toBeLessThan(1e-5)
-    actual.steps.forEach((step, index) => {
-      const { losses, total, grad_norm, outputs } = expected.steps[index]!
-      for (const [name, loss] of Object.entries(losses)) expect(step.losses[name]).toBeCloseTo(loss, 4)
-      expect(step.total).toBeCloseTo(total, 4)
-      expect(step.grad_norm).toBeCloseTo(grad_norm, 3)
-      expect(distance(step.outputs, outputs)).toBeLessThan(1e-4)
-    })
-    expect(actual.snapshot.step).toBe(3)
-    for (const part of ["weights", "exp_avg", "exp_avg_sq", "twin", "state"] as const) {
-      expect(distance(actual.snapshot[part], expected.snapshot[part]), part).toBeLessThan(2e-5)
+  it.each(shapes.flatMap((at) => [1, 2].map((threads) => [at, threads] as const)))(
+    "agrees with eager at %o, %i threads",
+    async (at, threads) => {
+      const expected = await training(makeEagerExecutor(), at, threeSteps(at))
+      const actual = await training(onnx(threads), at, threeSteps(at))
+      expect(distance(actual.gradients, expected.gradients)).toBeLessThan(1e-5)
+      actual.steps.forEach((step, index) => {
+        const { losses, total, grad_norm, outputs } = expected.steps[index]!
+        for (const [name, loss] of Object.entries(losses)) expect(step.losses[name]).toBeCloseTo(loss, 4)
+        expect(step.total).toBeCloseTo(total, 4)
+        expect(step.grad_norm).toBeCloseTo(grad_norm, 3)
+        expect(distance(step.outputs, outputs)).toBeLessThan(1e-4)
+      })
+      expect(actual.snapshot.step).toBe(3)
+      for (const part of ["weights", "exp_avg", "exp_avg_sq", "twin", "state"] as const) {
+        expect(distance(actual.snapshot[part], expected.snapshot[part]), part).toBeLessThan(2e-5)
+      }
     }
-  })
+  )
 
   it("clamps, decays what decays, and leaves weights without a gradient alone", async () => {
     const { snapshot } = await training(onnx(1), sizes, threeSteps(sizes))
@@ -70,45 +84,60 @@ describe("a captured training step", () => {
 
   it("gives the same bytes resumed as undisturbed", async () => {
     const all = await training(onnx(2), sizes, threeSteps(sizes))
-    const half = await training(onnx(2), sizes, (trainer) => Effect.gen(function*() {
-      const { outputs } = yield* trainer.step(tinyInputs(sizes, 10), 1e-2)
-      yield* trainer.enqueue("queue", 0, outputs.enqueue!)
-      return yield* trainer.snapshot
-    }))
-    const rest = await training(onnx(2), sizes, (trainer) => Effect.gen(function*() {
-      for (const step of [1, 2]) {
-        const { outputs } = yield* trainer.step(tinyInputs(sizes, 10 + step), 1e-2)
-        yield* trainer.enqueue("queue", step % 2, outputs.enqueue!)
-      }
-      return yield* trainer.snapshot
-    }), { _tag: "Resumed", snapshot: half })
+    const half = await training(onnx(2), sizes, (trainer) =>
+      Effect.gen(function* () {
+        const { outputs } = yield* trainer.step(tinyInputs(sizes, 10), 1e-2)
+        yield* trainer.enqueue("queue", 0, outputs.enqueue!)
+        return yield* trainer.snapshot
+      })
+    )
+    const rest = await training(
+      onnx(2),
+      sizes,
+      (trainer) =>
+        Effect.gen(function* () {
+          for (const step of [1, 2]) {
+            const { outputs } = yield* trainer.step(tinyInputs(sizes, 10 + step), 1e-2)
+            yield* trainer.enqueue("queue", step % 2, outputs.enqueue!)
+          }
+          return yield* trainer.snapshot
+        }),
+      { _tag: "Resumed", snapshot: half }
+    )
     expect(bytesOf(rest)).toBe(bytesOf(all.snapshot))
   })
 
-  it.each([["onnx", onnx(1)], ["eager", makeEagerExecutor()]] as const)("refuses a NaN on %s before anything moved", async (_, make) => {
-    const [before, error, after] = await training(make, sizes, (trainer) => Effect.gen(function*() {
-      yield* trainer.step(tinyInputs(sizes, 10), 1e-2)
-      const before = yield* trainer.snapshot
-      const { noise, ids } = tinyInputs(sizes, 11)
-      const broken = { ids: ids!, noise: { ...noise!, data: (noise!.data as Float32Array).with(3, NaN) } }
-      const error = yield* Effect.flip(trainer.step(broken, 1e-2))
-      return [before, error, yield* trainer.snapshot] as const
-    }))
+  it.each([
+    ["onnx", onnx(1)],
+    ["eager", makeEagerExecutor()]
+  ] as const)("refuses a NaN on %s before anything moved", async (_, make) => {
+    const [before, error, after] = await training(make, sizes, (trainer) =>
+      Effect.gen(function* () {
+        yield* trainer.step(tinyInputs(sizes, 10), 1e-2)
+        const before = yield* trainer.snapshot
+        const { noise, ids } = tinyInputs(sizes, 11)
+        const broken = { ids: ids!, noise: { ...noise!, data: (noise!.data as Float32Array).with(3, NaN) } }
+        const error = yield* Effect.flip(trainer.step(broken, 1e-2))
+        return [before, error, yield* trainer.snapshot] as const
+      })
+    )
     expect(error).toMatchObject({ _tag: "EngineError", reason: "NonFinite", program: "tiny (test)" })
     expect(error.message).toContain("step 2: the loss noise_loss is NaN; nothing was updated")
     expect(bytesOf(after)).toBe(bytesOf(before))
   })
 
   it("refuses what doesn't fit, by name", async () => {
-    const errors = await training(onnx(1), sizes, (trainer) => Effect.gen(function*() {
-      const rows = float32([2, sizes.D], numbersFrom(1))
-      return [
-        yield* Effect.flip(trainer.enqueue("quue", 0, rows)),
-        yield* Effect.flip(trainer.enqueue("queue", 3, rows)),
-        yield* Effect.flip(trainer.enqueue("queue", 0, int32([2, sizes.D], numbersFrom(1), 0, 5))),
-        yield* Effect.flip(trainer.step({ ids: tinyInputs(sizes, 1).ids! }, 1e-2))
-      ].map((error) => error.message)
-    }))
+    const errors = await training(onnx(1), sizes, (trainer) =>
+      Effect.gen(function* () {
+        const rows = float32([2, sizes.D], numbersFrom(1))
+        return [
+          yield* Effect.flip(trainer.enqueue("quue", 0, rows)),
+          yield* Effect.flip(trainer.enqueue("queue", 3, rows)),
+          yield* Effect.flip(trainer.enqueue("queue", 0, int32([2, sizes.D], numbersFrom(1), 0, 5))),
+          yield* Effect.flip(trainer.step({ ids: tinyInputs(sizes, 1).ids! }, 1e-2))
+        ].map((error) => error.message)
+      })
+    )
     expect(errors[0]).toContain("there is no state quue; the program has: queue")
     expect(errors[1]).toContain("rows 3 to 4 of the state queue, which is [4,8]")
     expect(errors[2]).toContain("must be float32[2,8], got int32[2,8]")
@@ -116,12 +145,16 @@ describe("a captured training step", () => {
   })
 
   it("needs a momentum for a twin", async () => {
-    const exit = await Effect.runPromiseExit(Effect.scoped(Effect.gen(function*() {
-      const executor = yield* onnx(1)
-      const model = yield* executor.load(tinyWeights(sizes, 1))
-      const { momentum: _, ...without } = tinyOptimizer
-      return yield* model.train(tinyProgram(sizes), without, { _tag: "Fresh", state: tinyQueue(sizes, 2) })
-    })))
+    const exit = await Effect.runPromiseExit(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const executor = yield* onnx(1)
+          const model = yield* executor.load(tinyWeights(sizes, 1))
+          const { momentum: _, ...without } = tinyOptimizer
+          return yield* model.train(tinyProgram(sizes), without, { _tag: "Fresh", state: tinyQueue(sizes, 2) })
+        })
+      )
+    )
     expect(Exit.isFailure(exit) && String(exit.cause)).toContain("the optimizer gives no momentum")
   })
 })

@@ -65,7 +65,7 @@ function select(condition: Value, yes: Value, no: Value): Value {
 export const dtypeOf = (dtype: unknown): DType =>
   dtype === "float32" || dtype === "int32" || dtype === "bool"
     ? dtype
-    : fail(`dtype ${String(dtype)} can't be captured; float32, int32 and bool can`)
+    : fail(`dtype ${String(dtype)} can't be captured; float32, int32 and bool can`, "InvalidProgram")
 
 const one = (like: Value) => splat(1, [], like.dtype)
 

@@ -37,10 +37,8 @@ export type Command =
       readonly inputs: HostTensors
     }
 
-export interface Request {
-  readonly id: number
-  readonly command: Command
-}
+/** `Close` makes the worker look at `closing`, also when it has nothing to do. */
+export type Request = { readonly id: number; readonly command: Command } | "Close"
 
 export type Reply =
   | { readonly id: number; readonly _tag: "Done"; readonly tensors: HostTensors }
@@ -48,7 +46,15 @@ export type Reply =
 
 export interface WorkerOptions {
   readonly threads: number
+  /** Two int32 cells, see `cell`. */
+  readonly cells: Int32Array<SharedArrayBuffer>
 }
+
+/**
+ * A worker must not be torn down while native code runs in it: ONNX Runtime's binding then aborts the whole process. So it says when it is
+ * busy, and starts nothing once it is told to close. Each side writes its own cell before it reads the other's.
+ */
+export const cell = { busy: 0, closing: 1 } as const
 
 export type FromWorker =
   | { readonly _tag: "Started"; readonly version: string }

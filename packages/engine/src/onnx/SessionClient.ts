@@ -4,13 +4,16 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import { EngineError } from "../EngineError.ts"
 import type { HostTensors } from "../Program.ts"
-import type { Command, FromWorker, Request, Started, WorkerOptions } from "./Protocol.ts"
+import { cell } from "./Protocol.ts"
+import type { Command, FromWorker, Reply, Request, Started, WorkerOptions } from "./Protocol.ts"
+
+export type SessionOptions = Pick<WorkerOptions, "threads">
 
 export interface SessionClient extends Started {
   /** `program` names the error, if there is one. */
   readonly ask: (program: string, command: Command) => Effect.Effect<HostTensors, EngineError>
-  /** Ends the worker at once, whatever it is doing. */
-  readonly kill: Effect.Effect<void>
+  /** Ends the worker after the call it is in; calls that wait behind that one fail. */
+  readonly stop: Effect.Effect<void>
 }
 
 interface Waiting {
@@ -22,57 +25,101 @@ interface Waiting {
 const workerFile = () =>
   new URL(`./SessionWorker${new URL(import.meta.url).pathname.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
-const unavailable = (detail: string) => new EngineError({ reason: "Unavailable", program: "onnx executor", detail })
+export const startSessions = (options: SessionOptions): Effect.Effect<SessionClient, EngineError, Scope.Scope> =>
+  Effect.acquireRelease(start(options), (client) => client.stop)
 
-export const startSessions = (options: WorkerOptions): Effect.Effect<SessionClient, EngineError, Scope.Scope> =>
-  Effect.acquireRelease(start(options), (client) => client.kill)
-
-const start = (options: WorkerOptions): Effect.Effect<SessionClient, EngineError> =>
+const start = (options: SessionOptions): Effect.Effect<SessionClient, EngineError> =>
   Effect.callback((resume) => {
-    const worker = new Worker(workerFile(), { workerData: options })
-    const waiting = new Map<number, Waiting>()
-    let ids = 0
-    let dead: string | undefined
-    const fail = (detail: string) => {
-      dead ??= detail
-      for (const { program, resume: give } of waiting.values()) give(stopped(program, detail))
-      waiting.clear()
-      resume(Effect.fail(unavailable(detail)))
+    const cells = new Int32Array(new SharedArrayBuffer(8))
+    const worker = new Worker(workerFile(), { workerData: { ...options, cells } satisfies WorkerOptions })
+    const calls = new Calls(worker, cells)
+    const unavailable = (detail: string) =>
+      resume(Effect.fail(new EngineError({ reason: "Unavailable", program: "onnx executor", detail })))
+    const end = (detail: string) => {
+      calls.fail(detail)
+      unavailable(detail)
     }
-    const settle = (id: number, give: (one: Waiting) => Effect.Effect<HostTensors, EngineError>) => {
-      const one = waiting.get(id)
-      waiting.delete(id)
-      if (waiting.size === 0) worker.unref()
-      one?.resume(give(one))
-    }
-    const ask = (program: string, command: Command) =>
-      Effect.callback<HostTensors, EngineError>((give) => {
-        if (dead !== undefined) return give(stopped(program, dead))
-        const request: Request = { id: ++ids, command }
-        waiting.set(request.id, { program, resume: give })
-        worker.ref()
-        worker.postMessage(request)
-      })
-    const kill = Effect.promise(() => worker.terminate()).pipe(Effect.asVoid)
-    worker.on("error", (cause) => fail(cause instanceof Error ? cause.message : String(cause)))
-    worker.on("exit", (code) => fail(`the worker thread has ended (code ${code})`))
+    const awaitIdle = () => calls.awaitIdle()
+    process.on("exit", awaitIdle)
+    worker.on("error", (cause) => end(cause instanceof Error ? cause.message : String(cause)))
+    worker.on("exit", (code) => {
+      process.off("exit", awaitIdle)
+      end(`the worker thread has ended (code ${code})`)
+    })
     worker.on("message", (message: FromWorker) => {
-      switch (message._tag) {
-        case "Started":
-          worker.unref()
-          return resume(Effect.succeed({ version: message.version, ask, kill }))
-        case "Unavailable":
-          return fail(`onnxruntime-node doesn't load here: ${message.detail}`)
-        case "Done":
-          return settle(message.id, () => Effect.succeed(message.tensors))
-        case "Failed":
-          return settle(message.id, ({ program }) =>
-            Effect.fail(new EngineError({ reason: "Execution", program, detail: message.detail }))
-          )
+      if (message._tag === "Unavailable") end(`onnxruntime-node doesn't load here: ${message.detail}`)
+      else if (message._tag !== "Started") calls.settle(message)
+      else {
+        worker.unref()
+        resume(
+          Effect.succeed({
+            version: message.version,
+            ask: (program, command) => calls.ask(program, command),
+            stop: calls.stop
+          })
+        )
       }
     })
-    return kill
+    return calls.stop
   })
 
-const stopped = (program: string, detail: string) =>
+/** The requests that wait for a reply. The worker keeps the process alive only while there are some. */
+class Calls {
+  readonly #worker: Worker
+  readonly #cells: Int32Array<SharedArrayBuffer>
+  readonly #waiting = new Map<number, Waiting>()
+  #ids = 0
+  #ended: string | undefined
+  #stopping = false
+
+  constructor(worker: Worker, cells: Int32Array<SharedArrayBuffer>) {
+    this.#worker = worker
+    this.#cells = cells
+  }
+
+  ask(program: string, command: Command): Effect.Effect<HostTensors, EngineError> {
+    return Effect.callback((resume) => {
+      if (this.#ended !== undefined) return resume(gone(program, this.#ended))
+      const id = ++this.#ids
+      this.#waiting.set(id, { program, resume })
+      this.#send({ id, command })
+    })
+  }
+
+  settle(reply: Reply): void {
+    const call = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if (this.#waiting.size === 0 && !this.#stopping) this.#worker.unref()
+    if (reply._tag === "Done") call?.resume(Effect.succeed(reply.tensors))
+    else
+      call?.resume(Effect.fail(new EngineError({ reason: "Execution", program: call.program, detail: reply.detail })))
+  }
+
+  fail(detail: string): void {
+    this.#ended ??= detail
+    for (const { program, resume } of this.#waiting.values()) resume(gone(program, detail))
+    this.#waiting.clear()
+  }
+
+  readonly stop: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.#ended !== undefined) return resume(Effect.void)
+    this.#stopping = true
+    this.#worker.once("exit", () => resume(Effect.void))
+    Atomics.store(this.#cells, cell.closing, 1)
+    this.#send("Close")
+  })
+
+  /** For the end of the process, synchronously: lets no further call begin, and waits for the one that runs. */
+  awaitIdle(): void {
+    Atomics.store(this.#cells, cell.closing, 1)
+    Atomics.wait(this.#cells, cell.busy, 1)
+  }
+
+  #send(request: Request): void {
+    this.#worker.ref()
+    this.#worker.postMessage(request)
+  }
+}
+
+const gone = (program: string, detail: string) =>
   Effect.fail(new EngineError({ reason: "Execution", program, detail: `the onnx executor is gone: ${detail}` }))

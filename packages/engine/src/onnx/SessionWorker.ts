@@ -7,7 +7,7 @@
 import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import { zeros } from "../HostTensors.ts"
-import { inPlace } from "./Protocol.ts"
+import { cell, inPlace } from "./Protocol.ts"
 import type { Command, FromWorker, Request, WorkerOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
 
@@ -113,17 +113,27 @@ async function answer(command: Command): Promise<HostTensors> {
   }
 }
 
+async function serve(request: Exclude<Request, "Close">): Promise<void> {
+  try {
+    say({ _tag: "Done", id: request.id, tensors: await answer(request.command) })
+  } catch (cause) {
+    say({ _tag: "Failed", id: request.id, detail: detailOf(cause) })
+  }
+}
+
+async function take(request: Request): Promise<void> {
+  Atomics.store(options.cells, cell.busy, 1)
+  if (Atomics.load(options.cells, cell.closing) === 1) port.close()
+  else if (request !== "Close") await serve(request)
+  Atomics.store(options.cells, cell.busy, 0)
+  Atomics.notify(options.cells, cell.busy)
+}
+
 let last: Promise<void> = Promise.resolve()
 
 if (runtime !== undefined) {
-  port.on("message", ({ id, command }: Request) => {
-    last = last.then(async () => {
-      try {
-        say({ _tag: "Done", id, tensors: await answer(command) })
-      } catch (cause) {
-        say({ _tag: "Failed", id, detail: detailOf(cause) })
-      }
-    })
+  port.on("message", (request: Request) => {
+    last = last.then(() => take(request))
   })
   say({ _tag: "Started", version: runtime.env.versions.node ?? runtime.env.versions.common })
 }
