@@ -56,7 +56,11 @@ const gatherLines = (graph: ReadonlyArray<DrawnNode>, records: Records): Readonl
   const ends = graph.flatMap((node) =>
     node.inputs
       .filter((input) => kinds.has(input.from))
-      .map((input) => ({ ...input, to: node.id, key: `${baseName(input.from)} ${input.port} ${baseName(node.id)}` }))
+      .map((input) => {
+        // A wire of one column may name no port: its node has only one.
+        const port = Object.hasOwn(records[input.from]?.ports ?? {}, input.port) ? input.port : ""
+        return { from: input.from, port, to: node.id, key: `${baseName(input.from)} ${port} ${baseName(node.id)}` }
+      })
   )
   return [...Map.groupBy(ends, (end) => end.key)].map(([, parallel]) => {
     const first = parallel[0]!
@@ -64,7 +68,8 @@ const gatherLines = (graph: ReadonlyArray<DrawnNode>, records: Records): Readonl
     const artifact = kind === "fold" || kind === "train"
     const counts = new Set(parallel.map((end) => rowsOut(records[end.from], end.port)))
     const rows = counts.size === 1 ? [...counts][0] : undefined
-    const port = Object.keys(records[first.from]?.ports ?? {}).length > 1 ? `${first.port} ` : ""
+    const several = Object.keys(records[first.from]?.ports ?? {}).length > 1
+    const port = several && first.port !== "" ? `${first.port} ` : ""
     return {
       from: baseName(first.from),
       to: baseName(first.to),

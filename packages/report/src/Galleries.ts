@@ -6,9 +6,10 @@
 import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { Card, Gallery, Line } from "./Gallery.ts"
-import { columnsOf, firstSeeds, portsOf, spread, title } from "./Lookup.ts"
+import { firstSeeds, portsOf, spread, title } from "./Lookup.ts"
 import { count, number } from "./Numbers.ts"
 import type { ReportStore, Row, Value } from "./ReportStore.ts"
+import { columnsOf, idsWith, readBy, readRows, wiredColumns } from "./RowSetView.ts"
 
 const cardsPerGallery = 8
 const maxNeighbourRows = 4000
@@ -16,11 +17,13 @@ const maxNeighbourRows = 4000
 const textOf = (value: Value): string =>
   typeof value === "number"
     ? number(value)
-    : typeof value === "string"
+    : typeof value === "boolean"
       ? value
-      : value === undefined
-        ? "\u2013"
-        : String(value)
+        ? "yes"
+        : "no"
+      : typeof value === "string"
+        ? value
+        : "\u2013"
 
 const makeCard = Effect.fnUntraced(function* (store: ReportStore, bytes: Value, lines: ReadonlyArray<Line>) {
   const image = bytes instanceof Uint8Array ? yield* store.picture(bytes) : undefined
@@ -28,60 +31,62 @@ const makeCard = Effect.fnUntraced(function* (store: ReportStore, bytes: Value, 
   return card
 })
 
-/** Rows at places spread over the order of a column's values; over the stored order where there is no column. */
-const pickRows = Effect.fnUntraced(function* (
-  store: ReportStore,
-  rows: StoredRows,
-  total: number,
-  by: string | undefined
-) {
-  if (by === undefined) return spread(total, cardsPerGallery)
-  const values = (yield* store.rows(rows, [by])).map((row) => Number(row[by] ?? 0))
-  const order = [...values.keys()].sort((a, b) => values[b]! - values[a]!)
-  return spread(order.length, cardsPerGallery).map((i) => order[i]!)
-})
+/** `web_itm.match_probability` is shown as `match_probability`. */
+const shortName = (column: string): string => column.slice(column.lastIndexOf(".") + 1)
 
-const inOrder = Effect.fnUntraced(function* (
-  store: ReportStore,
-  rows: StoredRows,
-  columns: ReadonlyArray<string>,
-  picked: ReadonlyArray<number>
-) {
-  const ascending = picked.toSorted((a, b) => a - b)
-  const read = yield* store.rows(rows, columns, ascending)
-  const byIndex = new Map(ascending.map((index, i) => [index, read[i]!]))
-  return picked.map((index) => byIndex.get(index)!)
+/** Ids spread over the order of a score, highest first; over the stored order where there is no score. */
+const pickIds = (ids: ReadonlyArray<string>, scores: ReadonlyArray<Value> | undefined): ReadonlyArray<string> => {
+  const order = [...ids.keys()]
+  if (scores !== undefined) order.sort((a, b) => Number(scores[b] ?? 0) - Number(scores[a] ?? 0))
+  return spread(order.length, cardsPerGallery).map((i) => ids[order[i]!]!)
+}
+
+const reasonsOf = Effect.fnUntraced(function* (store: ReportStore, port: StoredRows) {
+  const ledger = yield* store.lines(port, "ledger.jsonl")
+  return new Map(ledger.map((line) => [String(line["row_id"]), String(line["reason"])]))
 })
 
 const portGallery = Effect.fnUntraced(function* (
   record: RunRecord,
   store: ReportStore,
   node: DrawnNode,
-  rows: StoredRows
+  port: StoredRows
 ) {
-  const image = columnsOf(rows, "image")[0]
-  const total = record.nodes[node.id]?.ports[rows.port] ?? 0
-  if (image === undefined || total === 0) return undefined
-  const texts = columnsOf(rows, "text")
-  const scores = columnsOf(rows, "score")
-  const flags = columnsOf(rows, "flag")
-  const picked = yield* pickRows(store, rows, total, scores[0])
-  const read = yield* inOrder(store, rows, [image, ...texts, ...scores, ...flags], picked)
-  const tone = rows.port === "rejected" ? "bad" : "good"
+  const view = readBy(record, node)
+  const image = columnsOf(view, "image")[0]
+  const ids = yield* store.ids(port)
+  if (image === undefined || ids.length === 0) return undefined
+  const wired = wiredColumns(view, node)
+  const ofType = (type: string) => wired.filter((name) => view.columns[name] === type)
+  const scores = ofType("score")
+  const texts = ofType("text")
+  const flags = columnsOf(view, "flag").filter((name) => wired.includes(name) || name === "matched")
+  const by =
+    scores[0] === undefined ? undefined : (yield* readRows(store, view, [scores[0]], ids)).map((row) => row[scores[0]!])
+  const picked = pickIds(ids, by)
+  const rows = yield* readRows(store, view, [image, ...texts, ...scores, ...flags], picked)
+  const reasons = yield* reasonsOf(store, port)
+  const tone = port.port === "rejected" ? "bad" : "good"
   const cards: Array<Card> = []
-  for (const row of read) {
-    const lines: ReadonlyArray<Line> = [
-      ...texts.map((name): Line =>
-        texts.length === 1 ? { text: textOf(row[name]) } : { label: name, text: textOf(row[name]) }
-      ),
-      ...scores.map((name): Line => ({ label: name, text: textOf(row[name]), tone })),
-      ...flags.map((name): Line => ({ label: name, text: row[name] === true ? "yes" : "no", tone: "quiet" }))
-    ]
-    cards.push(yield* makeCard(store, row[image], lines))
+  for (const [i, row] of rows.entries()) {
+    const reason = reasons.get(picked[i]!)
+    cards.push(
+      yield* makeCard(store, row[image], [
+        ...texts.map((name): Line => ({
+          ...(texts.length > 1 ? { label: shortName(name) } : {}),
+          text: textOf(row[name])
+        })),
+        ...(reason === undefined
+          ? scores.map((name): Line => ({ label: shortName(name), text: textOf(row[name]), tone }))
+          : [{ text: reason, tone } as const]),
+        ...flags.map((name): Line => ({ label: name, text: textOf(row[name]), tone: "quiet" }))
+      ])
+    )
   }
+  const order = scores[0] === undefined ? "" : `, spread over ${shortName(scores[0])}, highest first`
   const gallery: Gallery = {
-    title: `${title(node)}: ${rows.port}`,
-    note: `${cards.length} of ${count(total)} rows${scores[0] === undefined ? "" : `, spread over ${scores[0]}, highest first`}.`,
+    title: `${title(node)}: ${port.port}`,
+    note: `${cards.length} of ${count(ids.length)} rows${order}.`,
     cards
   }
   return gallery
@@ -91,8 +96,8 @@ const portGallery = Effect.fnUntraced(function* (
 export const filterGalleries = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore) {
   const galleries: Array<Gallery> = []
   for (const node of firstSeeds(record, (each) => each.kind === "route"))
-    for (const rows of Object.values(portsOf(record, node))) {
-      const gallery = rows === undefined ? undefined : yield* portGallery(record, store, node, rows)
+    for (const port of Object.values(portsOf(record, node))) {
+      const gallery = port === undefined ? undefined : yield* portGallery(record, store, node, port)
       if (gallery !== undefined) galleries.push(gallery)
     }
   return galleries
@@ -103,14 +108,14 @@ export const captionGalleries = Effect.fnUntraced(function* (record: RunRecord, 
   const galleries: Array<Gallery> = []
   for (const node of firstSeeds(record, (each) => each.op === "Captioner")) {
     const column = `${node.id}.caption`
-    const rows = record.rows.find((each) => each.columns[column] === "text")
-    const image = rows && columnsOf(rows, "image").find((name) => !name.includes("."))
-    if (rows === undefined || image === undefined) continue
-    const total = record.nodes[node.id]?.rows_out ?? 0
-    const texts = columnsOf(rows, "text").filter((name) => !name.includes("."))
-    const read = yield* store.rows(rows, [image, column, ...texts], spread(total, cardsPerGallery))
+    const view = readBy(record, node)
+    const image = columnsOf(view, "image")[0]
+    if (image === undefined || view.columns[column] === undefined) continue
+    const texts = columnsOf(view, "text").filter((name) => !name.includes("."))
+    const ids = yield* idsWith(store, view, [column, image])
+    const rows = yield* readRows(store, view, [image, column, ...texts], pickIds(ids, undefined))
     const cards: Array<Card> = []
-    for (const row of read)
+    for (const row of rows)
       cards.push(
         yield* makeCard(store, row[image], [
           { label: "synthetic", text: textOf(row[column]), tone: "made" },
@@ -119,7 +124,7 @@ export const captionGalleries = Effect.fnUntraced(function* (record: RunRecord, 
       )
     galleries.push({
       title: `${title(node)}: synthetic captions beside what came with the image`,
-      note: `${cards.length} of ${count(total)} rows.`,
+      note: `${cards.length} of ${count(ids.length)} rows.`,
       cards
     })
   }
@@ -142,46 +147,58 @@ const nearest = (query: Float32Array, rows: ReadonlyArray<Row>, embedding: strin
   rows
     .flatMap((row, index) => {
       const vector = row[embedding]
-      return vector instanceof Float32Array && vector.length === query.length
-        ? [{ index, score: cosine(query, vector) }]
-        : []
+      const fits = vector instanceof Float32Array && vector.length === query.length
+      return fits ? [{ index, score: cosine(query, vector) }] : []
     })
     .sort((a, b) => b.score - a.score)
     .slice(0, n)
 
+const variantOf = (id: string): string => id.replace(/^[^[]*/, "")
+
+/** The texts of the same row set whose embeddings come from a node of the same variant. */
+const embeddedTexts = (record: RunRecord, node: DrawnNode) => {
+  const view = readBy(record, node)
+  const images = `${node.id}.image_embeds`
+  const texts = columnsOf(view, "embedding").find(
+    (name) => name.endsWith(".text_embeds") && variantOf(name.slice(0, name.lastIndexOf("."))) === variantOf(node.id)
+  )
+  const image = columnsOf(view, "image")[0]
+  const encoder = record.graph.find((each) => texts === `${each.id}.text_embeds`)
+  const text = encoder && wiredColumns(view, encoder).find((name) => view.columns[name] === "text")
+  const fallback = columnsOf(view, "text")[0]
+  const shown = text ?? fallback
+  return view.columns[images] === undefined || texts === undefined || image === undefined || shown === undefined
+    ? undefined
+    : { view, images, texts, image, text: shown }
+}
+
 const neighbourGallery = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore, node: DrawnNode) {
-  const imageEmbeds = `${node.id}.image_embeds`
-  const rows = record.rows.find((each) => each.columns[imageEmbeds] === "embedding")
-  const sameVariant = (id: string) => id.replace(/^[^[]*/, "") === node.id.replace(/^[^[]*/, "")
-  const textEmbeds =
-    rows &&
-    columnsOf(rows, "embedding").find((name) => {
-      const owner = name.slice(0, name.lastIndexOf("."))
-      return name.endsWith(".text_embeds") && sameVariant(owner)
-    })
-  const image = rows && columnsOf(rows, "image").find((name) => !name.includes("."))
-  const texts = rows === undefined ? [] : columnsOf(rows, "text").filter((name) => !name.includes("."))
-  const owner = record.graph.find((each) => textEmbeds === `${each.id}.text_embeds`)
-  if (rows === undefined || textEmbeds === undefined || image === undefined || owner === undefined) return undefined
-  const text = texts.includes("caption") ? "caption" : texts[0]
-  const total = record.nodes[node.id]?.rows_out ?? 0
-  if (text === undefined || total === 0 || total > maxNeighbourRows) return undefined
-  const picked = spread(total, cardsPerGallery)
-  const all = yield* store.rows(rows, [imageEmbeds, textEmbeds, text])
-  const pictures = yield* store.rows(rows, [image], picked)
+  const found = embeddedTexts(record, node)
+  if (found === undefined) return undefined
+  const { view, images, texts, image, text } = found
+  const ids = yield* idsWith(store, view, [images, texts, text])
+  if (ids.length === 0 || ids.length > maxNeighbourRows) return undefined
+  const all = yield* readRows(store, view, [images, texts, text], ids)
+  const picked = spread(ids.length, cardsPerGallery)
+  const pictures = yield* readRows(
+    store,
+    view,
+    [image],
+    picked.map((i) => ids[i]!)
+  )
   const cards: Array<Card> = []
   for (const [at, index] of picked.entries()) {
-    const query = all[index]?.[imageEmbeds]
+    const query = all[index]![images]
     if (!(query instanceof Float32Array)) continue
     const own = textOf(all[index]![text])
-    const lines = nearest(query, all, textEmbeds, 5).map((hit, rank): Line => {
-      const found = textOf(all[hit.index]![text])
-      return { label: `${rank + 1}. ${hit.score.toFixed(2)}`, text: found, tone: found === own ? "good" : "plain" }
+    const lines = nearest(query, all, texts, 5).map((hit, rank): Line => {
+      const said = textOf(all[hit.index]![text])
+      return { label: `${rank + 1}. ${hit.score.toFixed(2)}`, text: said, tone: said === own ? "good" : "plain" }
     })
-    cards.push(yield* makeCard(store, pictures[at]?.[image], [...lines, { label: "true", text: own, tone: "quiet" }]))
+    cards.push(yield* makeCard(store, pictures[at]![image], [...lines, { label: "true", text: own, tone: "quiet" }]))
   }
   const gallery: Gallery = {
-    title: `${title(node)}: nearest of ${count(total)} texts`,
+    title: `${title(node)}: nearest of ${count(ids.length)} texts`,
     note: "Cosine similarity of the embeddings; the true text in green where it is among the nearest five.",
     cards
   }

@@ -1,19 +1,22 @@
 /**
- * From a run record and the store to what the page shows: training histories, filters with a known truth, galleries.
+ * From a run record and the store to what the page shows: training histories, filters with a known truth, galleries, reasons
+ * of rejected rows.
  *
  * Seeds of one variant repeat an experiment: curves show all of them, filters and galleries the first. What can't be read is
  * left out with a note; a report must not fail because one artifact is gone.
  */
-import type { RunRecord } from "@bootlace/graph"
+import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { History } from "./Curves.ts"
-import type { FilterRows } from "./FilterQuality.ts"
 import { cutOf } from "./FilterQuality.ts"
+import type { FilterRows } from "./FilterQuality.ts"
 import { captionGalleries, filterGalleries, neighbourGalleries } from "./Galleries.ts"
-import { columnsOf, firstSeeds, portsOf, title } from "./Lookup.ts"
+import { firstSeeds, portsOf, title } from "./Lookup.ts"
 import type { ReportStore } from "./ReportStore.ts"
+import { columnsOf, partsOf, readBy, readRows, wiredColumns } from "./RowSetView.ts"
+import type { RowSetView } from "./RowSetView.ts"
 
-const maxGalleries = 12
+const maxGalleries = 16
 
 const parseHistory = (bytes: Uint8Array): ReadonlyArray<Readonly<Record<string, number>>> => {
   const parsed: unknown = JSON.parse(new TextDecoder().decode(bytes))
@@ -42,37 +45,70 @@ export const gatherHistories = Effect.fnUntraced(function* (record: RunRecord, s
   return histories
 })
 
-/** Both ports of every filter whose rows carry a flag; the score is the one that the decision was made on, if that can be told. */
+const flagOf = (view: RowSetView, wired: ReadonlyArray<string>): string | undefined => {
+  const flags = columnsOf(view, "flag")
+  return flags.includes("matched") ? "matched" : flags.find((name) => wired.includes(name))
+}
+
+const filterRows = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore, node: DrawnNode) {
+  const { kept, rejected } = portsOf(record, node)
+  const view = readBy(record, node)
+  const wired = wiredColumns(view, node)
+  const flagName = flagOf(view, wired)
+  if (kept === undefined || rejected === undefined || flagName === undefined) return undefined
+  const scores = wired.filter((name) => view.columns[name] === "score")
+  const keptIds = yield* store.ids(kept)
+  const ids = [...keptIds, ...(yield* store.ids(rejected))]
+  const read = yield* readRows(store, view, [flagName, ...scores], ids)
+  const views = (scores.length === 0 ? [undefined] : scores).map((score): FilterRows => ({
+    name: title(node),
+    flagName,
+    ...(score === undefined ? {} : { scoreName: score.slice(score.lastIndexOf(".") + 1) }),
+    rows: read.map((row, i) => {
+      const value = score === undefined ? undefined : row[score]
+      return {
+        kept: i < keptIds.length,
+        flag: row[flagName] === true,
+        ...(typeof value === "number" ? { score: value } : {})
+      }
+    })
+  }))
+  return views.find((each) => cutOf(each) !== undefined) ?? views[0]!
+})
+
+/** Both ports of every filter whose row set carries a flag; the score is the one the decision was made on, if that can be told. */
 export const gatherFilters = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore) {
   const filters: Array<FilterRows> = []
   for (const node of firstSeeds(record, (each) => each.kind === "route")) {
-    const { kept, rejected } = portsOf(record, node)
-    if (kept === undefined || rejected === undefined) continue
-    const flags = columnsOf(kept, "flag")
-    const flagName = flags.includes("matched") ? "matched" : flags[0]
-    if (flagName === undefined || !columnsOf(rejected, "flag").includes(flagName)) continue
-    const scores = columnsOf(kept, "score").filter((name) => columnsOf(rejected, "score").includes(name))
-    const columns = [flagName, ...scores]
-    const rows = [
-      ...(yield* store.rows(kept, columns)).map((row) => ({ row, kept: true })),
-      ...(yield* store.rows(rejected, columns)).map((row) => ({ row, kept: false }))
-    ]
-    const views = (scores.length === 0 ? [undefined] : scores).map((scoreName): FilterRows => ({
-      name: title(node),
-      flagName,
-      ...(scoreName === undefined ? {} : { scoreName }),
-      rows: rows.map((each) => {
-        const score = scoreName === undefined ? undefined : each.row[scoreName]
-        return {
-          kept: each.kept,
-          flag: each.row[flagName] === true,
-          ...(typeof score === "number" ? { score } : {})
-        }
-      })
-    }))
-    filters.push(views.find((view) => cutOf(view) !== undefined) ?? views[0]!)
+    const rows = yield* filterRows(record, store, node)
+    if (rows !== undefined) filters.push(rows)
   }
   return filters
+})
+
+/** Why rows couldn't be used: one entry per reason, most frequent first. */
+export interface Rejection {
+  readonly node: string
+  readonly code: string
+  readonly reason: string
+  readonly rows: number
+}
+
+const maxReasons = 40
+
+export const gatherRejections = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore) {
+  if (!Object.values(record.nodes).some((node) => node.rejected > 0)) return []
+  const found: Array<Omit<Rejection, "rows">> = []
+  for (const stored of record.rows.flatMap(partsOf)) {
+    const column = Object.keys(stored.columns).find((name) => name.includes("."))
+    const node = column === undefined ? stored.node : column.slice(0, column.lastIndexOf("."))
+    for (const line of yield* store.lines(stored, "rejected.jsonl"))
+      found.push({ node, code: String(line["code"]), reason: String(line["reason"]) })
+  }
+  return [...Map.groupBy(found, (each) => JSON.stringify(each)).values()]
+    .map((same): Rejection => ({ ...same[0]!, rows: same.length }))
+    .sort((a, b) => b.rows - a.rows)
+    .slice(0, maxReasons)
 })
 
 /** Everything that is read from the store. Notes say what couldn't be. */
@@ -92,5 +128,6 @@ export const gather = Effect.fnUntraced(function* (record: RunRecord, store: Rep
     ...(yield* orNote("captions", captionGalleries(record, store))),
     ...(yield* orNote("nearest texts", neighbourGalleries(record, store)))
   ].slice(0, maxGalleries)
-  return { histories, filters, galleries, notes }
+  const rejections = yield* orNote("rejected rows", gatherRejections(record, store))
+  return { histories, filters, galleries, rejections, notes }
 })

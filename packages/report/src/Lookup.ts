@@ -1,5 +1,5 @@
-/** Looking things up in a run record: nodes by variant, stored rows by port, columns by type. */
-import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
+/** Looking things up in a run record: nodes by variant, a filter's two ports. */
+import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import { baseName, placeOf } from "./Variants.ts"
 
 /** `retrain both`: the node and its variant, whatever the seed. */
@@ -12,17 +12,14 @@ export const title = (node: DrawnNode): string => {
 export const firstSeeds = (record: RunRecord, passes: (node: DrawnNode) => boolean): ReadonlyArray<DrawnNode> =>
   [...Map.groupBy(record.graph.filter(passes), title).values()].map(([first]) => first!)
 
-export const columnsOf = (rows: StoredRows, type: string): ReadonlyArray<string> =>
-  Object.keys(rows.columns).filter((name) => rows.columns[name] === type)
+/** The stored rows of a filter's two ports. */
+export const portsOf = (record: RunRecord, node: DrawnNode) => ({
+  kept: record.rows.find((rows) => rows.node === node.id && rows.port === "kept"),
+  rejected: record.rows.find((rows) => rows.node === node.id && rows.port === "rejected")
+})
 
 /** `n` indices spread evenly over `length`, both ends included. */
 export const spread = (length: number, n: number): ReadonlyArray<number> =>
   length <= n
     ? Array.from({ length }, (_, i) => i)
     : Array.from({ length: n }, (_, i) => Math.round((i * (length - 1)) / (n - 1)))
-
-/** The stored rows of a filter's two ports. */
-export const portsOf = (record: RunRecord, node: DrawnNode) => ({
-  kept: record.rows.find((rows) => rows.node === node.id && rows.port === "kept"),
-  rejected: record.rows.find((rows) => rows.node === node.id && rows.port === "rejected")
-})

@@ -11,7 +11,8 @@ import { filterSection } from "./FilterQuality.ts"
 import type { FilterRows } from "./FilterQuality.ts"
 import { galleryBlock } from "./Gallery.ts"
 import type { Gallery } from "./Gallery.ts"
-import { Html, html } from "./Html.ts"
+import type { Rejection } from "./Gather.ts"
+import { Html, clip, html } from "./Html.ts"
 import { count, duration } from "./Numbers.ts"
 import { resultsSection } from "./Results.ts"
 import { style } from "./Style.ts"
@@ -24,6 +25,8 @@ export interface Page {
   readonly histories: ReadonlyArray<History>
   readonly filters: ReadonlyArray<FilterRows>
   readonly galleries: ReadonlyArray<Gallery>
+  /** Why rows couldn't be used. */
+  readonly rejections?: ReadonlyArray<Rejection>
   /** Names and values: versions, platform, threads. */
   readonly environment: ReadonlyArray<readonly [string, string]>
   /** Whom the data's licences ask to credit. */
@@ -89,6 +92,34 @@ const nodeTable = (record: RunRecord): Html =>
     </table>
   </div>`
 
+const rejectionTable = (rejections: ReadonlyArray<Rejection>): Html | undefined =>
+  rejections.length === 0
+    ? undefined
+    : html`<h3>Rows that could not be used</h3>
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th>node</th>
+                <th>code</th>
+                <th>reason</th>
+                <th class="num">rows</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${rejections.map(
+                (each) =>
+                  html`<tr>
+                    <th scope="row">${each.node}</th>
+                    <td class="mono">${each.code}</td>
+                    <td>${clip(each.reason, 300)}</td>
+                    <td class="num">${count(each.rows)}</td>
+                  </tr>`
+              )}
+            </tbody>
+          </table>
+        </div>`
+
 const environmentTable = (page: Page): Html =>
   html`<table class="facts">
       <tbody>
@@ -136,7 +167,7 @@ const sectionsOf = (page: Page): ReadonlyArray<readonly [string, string, Html]> 
     ["training", "Training", training(page)],
     ["filters", "Filters", filterSection(page.filters)],
     ["gallery", "Examples", galleries.length === 0 ? undefined : html`${galleries}`],
-    ["nodes", "Nodes", nodeTable(page.record)],
+    ["nodes", "Nodes", html`${nodeTable(page.record)}${rejectionTable(page.rejections ?? [])}`],
     ["environment", "Environment", environmentTable(page)]
   ]
   return all.flatMap(([id, title, content]) => (content === undefined ? [] : [[id, title, content] as const]))
@@ -163,6 +194,7 @@ export const renderPage = (page: Page): string => {
         <main>
           ${header(page)}
           <nav>${sections.map(([id, title]) => html`<a href="#${id}">${title}</a>`)}</nav>
+          ${(page.notes ?? []).map((note) => html`<p class="error">${note}</p>`)}
           ${sections.map(
             ([id, title, content]) =>
               html`<section>

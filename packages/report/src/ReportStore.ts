@@ -17,12 +17,19 @@ export type Value = string | number | boolean | Uint8Array | Float32Array | unde
 export type Row = Readonly<Record<string, Value>>
 
 export interface ReportStore {
-  /** The named columns of a row set's stored rows, in order; only the rows at `pick` (ascending) where it is given. */
+  /** Row ids (hex), in the stored order. */
+  readonly ids: (stored: StoredRows) => Effect.Effect<ReadonlyArray<string>, ReportError>
+  /** The named columns of the stored rows at `pick` (ascending), or of all. */
   readonly rows: (
     stored: StoredRows,
     columns: ReadonlyArray<string>,
     pick?: ReadonlyArray<number>
   ) => Effect.Effect<ReadonlyArray<Row>, ReportError>
+  /** The JSON lines of a side file of the rows' artifacts (`ledger.jsonl`, `rejected.jsonl`); none where there is no such file. */
+  readonly lines: (
+    stored: StoredRows,
+    name: string
+  ) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, ReportError>
   /** One file of an artifact; undefined where it has none of that name. */
   readonly file: (artifact: StoredArtifact, name: string) => Effect.Effect<Uint8Array | undefined, ReportError>
   /** A data URI of at most some ten KiB; undefined for what is no readable image. */
