@@ -16,6 +16,7 @@ import { Select } from "./Select.ts"
 import { TextEncoder } from "./TextEncoder.ts"
 import { Train } from "./Train.ts"
 import { Union } from "./Union.ts"
+import { WriteShards } from "./WriteShards.ts"
 
 const all: ReadonlyArray<AnyOperator> = [
   BinaryMetrics,
@@ -33,7 +34,8 @@ const all: ReadonlyArray<AnyOperator> = [
   Select,
   TextEncoder,
   Train,
-  Union
+  Union,
+  WriteShards
 ]
 
 export const operators: Registry = Object.fromEntries(all.map((operator) => [operator.name, operator]))
