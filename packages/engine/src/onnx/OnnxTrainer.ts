@@ -6,7 +6,7 @@
 import { Effect } from "effect"
 import type { Scope, Semaphore } from "effect"
 import { adamWScalars } from "../AdamW.ts"
-import { EngineError } from "../EngineError.ts"
+import type { EngineError } from "../EngineError.ts"
 import { checkEnqueue, checkTensors, pick } from "../CheckTensors.ts"
 import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import type {
