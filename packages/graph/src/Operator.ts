@@ -28,6 +28,9 @@ export type Inputs = Readonly<Record<string, Input>>
 
 export type Kind = "source" | "map" | "route" | "expand" | "union" | "fold" | "train"
 
+/** Of models. */
+export type Architecture = "clip" | "blip"
+
 export type ConfigSchema = Schema.Codec<unknown, unknown, never, never>
 
 /** The life of an operator inside a Train node: same config, other ports. */
@@ -36,19 +39,30 @@ export interface TrainingPorts {
   readonly outputs: Columns
 }
 
-export interface Declaration<Name extends string, Config, In extends Inputs> {
+/**
+ * What every operator says of itself. The last three parameters are there for composition in TypeScript: how the config is
+ * written, the architectures of its model (never: it takes none), whether further inputs are open.
+ */
+export interface Declaration<
+  Name extends string,
+  Config,
+  In extends Inputs,
+  Encoded = any,
+  Models extends Architecture = any,
+  Open extends boolean = any
+> {
   readonly name: Name
   /** Part of every cache key: raise it when results change. */
   readonly version: number
   /** One sentence for `bootlace ops` and the editor. */
   readonly description: string
   /** A struct whose fields carry descriptions and defaults. `op`, `in`, `model`, `init`, `graph`, `minimize` are spelled outside it. */
-  readonly config: Schema.Codec<Config, unknown, never, never>
+  readonly config: Schema.Codec<Config, Encoded, never, never>
   readonly inputs: In
   /** Any further column may be wired under a name of the author's (route, WriteShards); it is passed on under that name. */
-  readonly openInputs?: true
+  readonly openInputs?: Open
   /** Architectures whose model it takes as input `model`. */
-  readonly model?: ReadonlyArray<"clip" | "blip">
+  readonly model?: ReadonlyArray<Models>
   /** Runs tensor programs: the engine's numerics id belongs to its cache key. */
   readonly tensor?: true
   /** Draws random numbers: the plan's seed belongs to its cache key. */
@@ -73,8 +87,9 @@ export interface SourceOperator<
   Name extends string = string,
   Config = any,
   Ports extends Readonly<Record<string, Columns>> = any,
-  R = any
-> extends Declaration<Name, Config, {}> {
+  R = any,
+  Encoded = any
+> extends Declaration<Name, Config, {}, Encoded> {
   readonly kind: "source"
   readonly ports: Ports
   /** Further columns by port that a config asks for (class names, flags beside the declared ones). */
@@ -86,10 +101,14 @@ export interface MapOperator<
   Config = any,
   In extends Inputs = any,
   Out extends Columns = any,
-  R = any
-> extends Declaration<Name, Config, In> {
+  R = any,
+  Encoded = any,
+  Models extends Architecture = any,
+  Training extends TrainingPorts = any
+> extends Declaration<Name, Config, In, Encoded, Models, false> {
   readonly kind: "map"
   readonly outputs: Out
+  readonly training?: Training
   readonly body: MapBody<Config, R>
 }
 export interface RouteOperator<
@@ -97,8 +116,11 @@ export interface RouteOperator<
   Config = any,
   In extends Inputs = any,
   Port extends string = any,
-  R = any
-> extends Declaration<Name, Config, In> {
+  R = any,
+  Encoded = any,
+  Models extends Architecture = any,
+  Open extends boolean = any
+> extends Declaration<Name, Config, In, Encoded, Models, Open> {
   readonly kind: "route"
   /** Each starts a row set whose columns are the node's inputs. */
   readonly ports: ReadonlyArray<Port>
@@ -109,15 +131,23 @@ export interface ExpandOperator<
   Config = any,
   In extends Inputs = any,
   Out extends Columns = any,
-  R = any
-> extends Declaration<Name, Config, In> {
+  R = any,
+  Encoded = any,
+  Models extends Architecture = any,
+  Open extends boolean = any
+> extends Declaration<Name, Config, In, Encoded, Models, Open> {
   readonly kind: "expand"
   /** Starts a row set `rows`: the node's inputs and these columns. */
   readonly outputs: Out
   readonly body: ExpandBody<Config, R>
 }
 /** Input `rows`: a list of streams; its port `rows` has the columns common to all of them. The runtime needs no body for it. */
-export interface UnionOperator<Name extends string = string> extends Declaration<Name, any, any> {
+export interface UnionOperator<Name extends string = string, Encoded = any> extends Declaration<
+  Name,
+  any,
+  any,
+  Encoded
+> {
   readonly kind: "union"
 }
 export interface FoldOperator<
@@ -125,8 +155,11 @@ export interface FoldOperator<
   Config = any,
   In extends Inputs = any,
   Out extends Readonly<Record<string, ArtifactType>> = any,
-  R = any
-> extends Declaration<Name, Config, In> {
+  R = any,
+  Encoded = any,
+  Models extends Architecture = any,
+  Open extends boolean = any
+> extends Declaration<Name, Config, In, Encoded, Models, Open> {
   readonly kind: "fold"
   /** Exactly one artifact. */
   readonly outputs: Out
@@ -136,8 +169,9 @@ export interface TrainOperator<
   Name extends string = string,
   Config = any,
   In extends Inputs = any,
-  R = any
-> extends Declaration<Name, Config, In> {
+  R = any,
+  Encoded = any
+> extends Declaration<Name, Config, In, Encoded> {
   readonly kind: "train"
   readonly outputs: { readonly model: "model" }
   readonly body: TrainBody<Config, R>
@@ -154,40 +188,75 @@ export type AnyOperator =
 
 type Spec<O> = Omit<O, "kind">
 
-export const source = <const Name extends string, Config, const Ports extends Readonly<Record<string, Columns>>, R>(
-  spec: Spec<SourceOperator<Name, Config, Ports, R>>
-): SourceOperator<Name, Config, Ports, R> => ({ ...spec, kind: "source" })
+export const source = <
+  const Name extends string,
+  Config,
+  const Ports extends Readonly<Record<string, Columns>>,
+  R,
+  Encoded
+>(
+  spec: Spec<SourceOperator<Name, Config, Ports, R, Encoded>>
+): SourceOperator<Name, Config, Ports, R, Encoded> => ({ ...spec, kind: "source" })
 
-export const map = <const Name extends string, Config, const In extends Inputs, const Out extends Columns, R>(
-  spec: Spec<MapOperator<Name, Config, In, Out, R>>
-): MapOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "map" })
+export const map = <
+  const Name extends string,
+  Config,
+  const In extends Inputs,
+  const Out extends Columns,
+  R,
+  Encoded,
+  const Models extends Architecture = never,
+  const Training extends TrainingPorts = never
+>(
+  spec: Spec<MapOperator<Name, Config, In, Out, R, Encoded, Models, Training>>
+): MapOperator<Name, Config, In, Out, R, Encoded, Models, Training> => ({ ...spec, kind: "map" })
 
-export const route = <const Name extends string, Config, const In extends Inputs, const Port extends string, R>(
-  spec: Spec<RouteOperator<Name, Config, In, Port, R>>
-): RouteOperator<Name, Config, In, Port, R> => ({ ...spec, kind: "route" })
+export const route = <
+  const Name extends string,
+  Config,
+  const In extends Inputs,
+  const Port extends string,
+  R,
+  Encoded,
+  const Models extends Architecture = never,
+  const Open extends boolean = false
+>(
+  spec: Spec<RouteOperator<Name, Config, In, Port, R, Encoded, Models, Open>>
+): RouteOperator<Name, Config, In, Port, R, Encoded, Models, Open> => ({ ...spec, kind: "route" })
 
-export const expand = <const Name extends string, Config, const In extends Inputs, const Out extends Columns, R>(
-  spec: Spec<ExpandOperator<Name, Config, In, Out, R>>
-): ExpandOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "expand" })
+export const expand = <
+  const Name extends string,
+  Config,
+  const In extends Inputs,
+  const Out extends Columns,
+  R,
+  Encoded,
+  const Models extends Architecture = never,
+  const Open extends boolean = false
+>(
+  spec: Spec<ExpandOperator<Name, Config, In, Out, R, Encoded, Models, Open>>
+): ExpandOperator<Name, Config, In, Out, R, Encoded, Models, Open> => ({ ...spec, kind: "expand" })
 
-export const union = <const Name extends string>(spec: Spec<UnionOperator<Name>>): UnionOperator<Name> => ({
-  ...spec,
-  kind: "union"
-})
+export const union = <const Name extends string, Encoded>(
+  spec: Spec<UnionOperator<Name, Encoded>>
+): UnionOperator<Name, Encoded> => ({ ...spec, kind: "union" })
 
 export const fold = <
   const Name extends string,
   Config,
   const In extends Inputs,
   const Out extends Readonly<Record<string, ArtifactType>>,
-  R
+  R,
+  Encoded,
+  const Models extends Architecture = never,
+  const Open extends boolean = false
 >(
-  spec: Spec<FoldOperator<Name, Config, In, Out, R>>
-): FoldOperator<Name, Config, In, Out, R> => ({ ...spec, kind: "fold" })
+  spec: Spec<FoldOperator<Name, Config, In, Out, R, Encoded, Models, Open>>
+): FoldOperator<Name, Config, In, Out, R, Encoded, Models, Open> => ({ ...spec, kind: "fold" })
 
-export const train = <const Name extends string, Config, const In extends Inputs, R>(
-  spec: Spec<TrainOperator<Name, Config, In, R>>
-): TrainOperator<Name, Config, In, R> => ({ ...spec, kind: "train" })
+export const train = <const Name extends string, Config, const In extends Inputs, R, Encoded>(
+  spec: Spec<TrainOperator<Name, Config, In, R, Encoded>>
+): TrainOperator<Name, Config, In, R, Encoded> => ({ ...spec, kind: "train" })
 
 /** Operators by name: what a YAML file may name. */
 export type Registry = Readonly<Record<string, AnyOperator>>
