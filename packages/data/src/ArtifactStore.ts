@@ -12,7 +12,7 @@ import { Clock, Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 import { hostname } from "node:os"
-import { join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { sha256 } from "./Canonical.ts"
 import { attempt, DataError } from "./DataError.ts"
 import { Files, hashFile, writeFile } from "./Files.ts"
@@ -77,13 +77,14 @@ const checkName = (name: string): Effect.Effect<void, DataError> =>
         })
       )
 
-/** Creates a folder and makes its name durable. */
-const ensureFolder = Effect.fnUntraced(function* (files: FilesShape, parent: string, name: string) {
-  const path = join(parent, name)
-  if ((yield* files.stat(path)) !== undefined) return
-  yield* files.makeFolder(path)
-  yield* files.fsyncFolder(parent)
-})
+/** Creates a folder, with those above it, and makes its name durable. */
+const ensureFolder = (files: FilesShape, path: string): Effect.Effect<void, DataError> =>
+  Effect.gen(function* () {
+    if ((yield* files.stat(path)) !== undefined) return
+    yield* ensureFolder(files, dirname(path))
+    yield* files.makeFolder(path)
+    yield* files.fsyncFolder(dirname(path))
+  })
 
 const corrupted = (file: string, detail: string): DataError => new DataError({ code: "Corrupted", file, detail })
 
@@ -119,15 +120,15 @@ const sweep = Effect.fnUntraced(function* (tmp: string, isAlive: (pid: number) =
   }
 })
 
-const make = Effect.fnUntraced(function* (root: string, options: Options) {
+const make = Effect.fnUntraced(function* (folder: string, options: Options) {
+  const root = resolve(folder)
   const files = yield* Files
   const provided = <A, E>(effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
     Effect.provideService(effect, Files, files)
   const artifacts = join(root, "artifacts")
   const tmp = join(root, "tmp")
-  yield* files.makeFolder(root)
-  yield* ensureFolder(files, root, "artifacts")
-  yield* ensureFolder(files, root, "tmp")
+  yield* ensureFolder(files, artifacts)
+  yield* ensureFolder(files, tmp)
   yield* sweep(tmp, options.isAlive ?? processIsAlive)
 
   const folderOf = (key: string): string => join(artifacts, key)
