@@ -1,4 +1,5 @@
 /** Loads a BLIP parity case: its model, and its weights under the model's names. */
+import type { BlipConfig } from "../src/Config.ts"
 import { fromHuggingFace } from "../src/HuggingFaceNames.ts"
 import type { BlipModel, TokenTensors } from "../src/Model.ts"
 import { modelFromConfig } from "../src/ModelFromConfig.ts"
@@ -12,6 +13,12 @@ export const blipFrom = (config: unknown): BlipModel => {
 }
 
 export const blipOf = (name: string): BlipModel => blipFrom(readJson(`${name}/config.json`))
+
+/** [DEC] and [SEP], as the model's config has them. */
+export const tokenIdsOf = (model: BlipModel): { readonly dec: number; readonly sep: number } => {
+  const { text_config } = model.config as BlipConfig
+  return { dec: text_config.bos_token_id, sep: text_config.sep_token_id }
+}
 
 /** The model's initial weights: what a checkpoint without some heads leaves in place. */
 export const initialWeights = (model: BlipModel): Named =>

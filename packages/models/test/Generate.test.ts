@@ -9,20 +9,24 @@ import type { HostArray } from "../src/decoding/HostCache.ts"
 import { nextToken, nucleus } from "../src/decoding/NextToken.ts"
 import { randomKey } from "../src/Random.ts"
 import type { Named } from "./AdamW.ts"
-import { blipOf, initialWeights, namedWeights } from "./BlipCase.ts"
+import { blipOf, initialWeights, namedWeights, tokenIdsOf } from "./BlipCase.ts"
 import { maxDifference } from "./Close.ts"
 import { readJson, readTensors, toTensor } from "./Safetensors.ts"
 
 const model = blipOf("blip_caption")
+const { dec, sep } = tokenIdsOf(model)
+const V = model.vocab_size
 const host = (x: Tensor): HostArray => ({ shape: x.shape, data: x.dataSync<"float32">() })
 const floats = ({ shape, data }: HostArray): Tensor => tf.tensor(data, [...shape], "float32")
 let weights: Named
 let image_tokens: Tensor
+let B: number
 
 beforeAll(async () => {
   await tf.setBackend("cpu")
   weights = { ...initialWeights(model), ...namedWeights(model, readTensors("blip_caption/model.safetensors")) }
   const pixels = toTensor(readTensors("blip_caption/expected_lm.safetensors")["pixel_values"]!)
+  B = pixels.shape[0]!
   image_tokens = model.encodeImage(weights, pixels).image_tokens
 })
 
@@ -49,10 +53,10 @@ const captions = (
   const all: GenerateOptions = {
     cross_keys: host(cross_keys),
     cross_values: host(cross_values),
-    prompt_ids: [420],
+    prompt_ids: [dec],
     method: { method: "greedy" },
     max_length: 20,
-    end: 3,
+    end: sep,
     pad: 0,
     ...options
   }
@@ -61,7 +65,7 @@ const captions = (
 
 /** Up to and including the first [SEP]. */
 const untilEnd = (ids: ReadonlyArray<number>): ReadonlyArray<number> =>
-  ids.includes(3) ? ids.slice(0, ids.indexOf(3) + 1) : ids
+  ids.includes(sep) ? ids.slice(0, ids.indexOf(sep) + 1) : ids
 
 interface Case {
   readonly options: {
@@ -78,7 +82,7 @@ const cases = Object.entries(readJson<Record<string, Case>>("blip_caption/expect
 describe("greedy decoding against transformers", () => {
   it.each(cases.filter(([, { options }]) => options.num_beams === 1))("%s", async (_name, expected) => {
     const { num_beams: _, ...options } = expected.options
-    const rows = await captions({ ...options, prompt_ids: expected.prompt_ids ?? [420] })
+    const rows = await captions({ ...options, prompt_ids: expected.prompt_ids ?? [dec] })
     assert.deepStrictEqual(
       rows.map((row) => [...row.ids]),
       expected.ids.map((ids) => [...untilEnd(ids)])
@@ -95,7 +99,7 @@ describe("beam search against transformers", () => {
       length_penalty: length_penalty ?? 1,
       early_stopping: early_stopping ?? false
     } as const
-    const rows = await captions({ ...options, method, prompt_ids: expected.prompt_ids ?? [420] })
+    const rows = await captions({ ...options, method, prompt_ids: expected.prompt_ids ?? [dec] })
     assert.deepStrictEqual(
       rows.map((row) => [...row.ids]),
       expected.ids.map((ids) => [...untilEnd(ids)])
@@ -112,10 +116,10 @@ describe("beam search against transformers", () => {
 
 describe("nucleus", () => {
   const expected = readTensors("blip_caption/expected_top_p_09.safetensors")
-  const row = (name: string, i: number) => expected[name]!.data.subarray(i * 422, (i + 1) * 422)
+  const row = (name: string, i: number) => expected[name]!.data.subarray(i * V, (i + 1) * V)
 
   it("keeps the tokens, with the probabilities, that transformers keeps", () => {
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < B; i++) {
       const kept = nucleus(Float32Array.from(row("logits", i)), { method: "nucleus", top_p: 0.9 })
       const wanted = Array.from(row("kept", i), (flag, id) => (flag === 1 ? id : -1)).filter((id) => id >= 0)
       assert.deepStrictEqual(
@@ -123,7 +127,7 @@ describe("nucleus", () => {
         wanted
       )
       const total = kept.reduce((sum, { probability }) => sum + probability, 0)
-      const shares = new Float32Array(422)
+      const shares = new Float32Array(V)
       for (const { id, probability } of kept) shares[id] = probability / total
       assert.isAtMost(maxDifference(shares, row("probs", i)), 1e-5)
     }
@@ -186,7 +190,7 @@ describe("cached decoding", () => {
     })
     const ids = tf.tensor(
       rows.flatMap((row) => row.ids.slice(0, 19)),
-      [6, 19],
+      [B, 19],
       "int32"
     )
     const whole = model.decodeLogits(weights, image_tokens, { input_ids: ids, attention_mask: tf.onesLike(ids) })
@@ -216,7 +220,7 @@ describe("cached decoding", () => {
     )
     assert.include(
       await failure({ method: { method: "nucleus", top_p: 0.9 } }),
-      "expected one for each of 6 images, got 0"
+      `expected one for each of ${B} images, got 0`
     )
   })
 })
