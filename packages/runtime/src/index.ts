@@ -1,1 +1,8 @@
-export {}
+export { Progress } from "./Progress.ts"
+export type { ProgressEvent } from "./Progress.ts"
+export { overBudget, runPlan } from "./Run.ts"
+export type { RunOptions } from "./Run.ts"
+export { lastRun, listRuns, readRun } from "./RunFolder.ts"
+export type { Settings } from "./Session.ts"
+export { openStoredRows } from "./StoredRows.ts"
+export type { StoredTable } from "./StoredRows.ts"

@@ -1,0 +1,125 @@
+/**
+ * Fold driver: drains the ports of a fold in their declared order and commits the artifact it makes. A snapshot every so many
+ * batches lets a killed run go on from there; a fold that has written files already can't be restored half-way and starts anew.
+ */
+import { decodeShard, keyOf, schemaHash, selectColumns } from "@bootlace/data"
+import type { Draft } from "@bootlace/data"
+import type { ArtifactWriter, Batch, Fold, FoldBody, PlanNode, RowSet, Wire } from "@bootlace/graph"
+import { Effect, Stream } from "effect"
+import { makeCheckpoints } from "./Checkpoint.ts"
+import { callOperator, storing } from "./Guard.ts"
+import { rowSetOf } from "./Layout.ts"
+import { openContext } from "./Session.ts"
+import type { Session } from "./Session.ts"
+import { artifactOf, joinedRows, lanesFor } from "./ShardRows.ts"
+import type { Lane } from "./ShardRows.ts"
+import { countsOf } from "./TaskOutput.ts"
+
+/** One row set to drain into a port. */
+interface Drain {
+  readonly port: string
+  readonly rowSet: RowSet
+  readonly lanes: ReadonlyArray<Lane>
+}
+
+const isList = (input: unknown): boolean =>
+  typeof input === "object" && input !== null && "many" in input && input.many === true
+
+/** Plain columns share the port `rows`, drained where the first of them is declared. */
+const drainsOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Drain> => {
+  const declared: Readonly<Record<string, unknown>> = node.operator.inputs
+  const order = [...new Set([...Object.keys(declared), ...Object.keys(node.inputs)])]
+  const plain = order.flatMap((input): ReadonlyArray<[string, Wire]> => {
+    const [wire] = node.inputs[input] ?? []
+    return wire?._tag === "Column" && !isList(declared[input]) ? [[input, wire]] : []
+  })
+  return order.flatMap((input): ReadonlyArray<Drain> => {
+    if (input === plain[0]?.[0]) {
+      const { rowSet } = layout.origin(plain[0][1])
+      return [{ port: "rows", rowSet, lanes: lanesFor(layout, Object.fromEntries(plain)) }]
+    }
+    if (plain.some(([name]) => name === input)) return []
+    return (node.inputs[input] ?? []).flatMap((wire): ReadonlyArray<Drain> => {
+      if (wire._tag === "Artifact") return []
+      if (wire._tag === "Column") {
+        return [{ port: input, rowSet: layout.origin(wire).rowSet, lanes: lanesFor(layout, { [input]: wire }) }]
+      }
+      const columns = Object.fromEntries(Object.keys(wire.columns).map((column) => [column, column]))
+      return [{ port: input, rowSet: rowSetOf(wire.node, wire.port), lanes: [{ map: undefined, columns }] }]
+    })
+  })
+}
+
+/** Puts the files that a fold or train writes into its draft. */
+export const writerOf = (node: string, draft: Draft, onWrite: () => void): ArtifactWriter => ({
+  write: (name, bytes, rows) => {
+    onWrite()
+    const schema = (): string => (name.endsWith(".arrow") ? schemaHash(decodeShard(bytes, name)[0]!.schema) : "")
+    return storing({ node })(
+      Effect.suspend(() => draft.write(name, bytes, rows === undefined ? undefined : { rows, schema: schema() }))
+    )
+  }
+})
+
+/** Rows of the row sets that a fold or train reads. */
+const countRows = Effect.fnUntraced(function* (session: Session, rowSets: ReadonlyArray<RowSet>) {
+  let rows = 0
+  for (const shard of rowSets.flatMap(session.keys.shards)) {
+    const { owner, port } = session.layout.rowSet(shard.rowSet)
+    rows += countsOf(yield* artifactOf(session, owner, session.keys.parentShard(shard), port)).rows
+  }
+  return rows
+})
+
+export const runFold = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode) {
+  const key = keyOf(session.keys.wholeParts(node))
+  const found = yield* storing({ node: node.id })(session.store.open(key))
+  const artifact = found ?? (yield* session.recorder.timed(node.id, makeArtifact<R>(session, node, key)))
+  session.artifacts.set(node.id, artifact)
+  yield* session.recorder.artifact(node, artifact, found === undefined)
+})
+
+const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode, key: string) {
+  const { call_timeout, fold_checkpoint_batches: every } = session.settings
+  const where = { node: node.id }
+  const drains = drainsOf(session, node)
+  const total = yield* countRows(
+    session,
+    drains.map(({ rowSet }) => rowSet)
+  )
+  let hasWritten = false
+  const draft = yield* storing(where)(session.store.begin(key))
+  const writer = writerOf(node.id, draft, () => (hasWritten = true))
+  const context = { ...openContext(session, node, session.artifacts), writer }
+  const body = node.operator as unknown as { readonly body: FoldBody<unknown, R> }
+  const fold: Fold<R> = yield* callOperator(where, call_timeout, () => body.body.open(context))
+  const checkpoints = makeCheckpoints(session, node.id, key, every)
+  const done = yield* checkpoints.resume(total, (files) => callOperator(where, call_timeout, () => fold.restore(files)))
+  let batches = 0
+  let rows = 0
+  const step = Effect.fnUntraced(function* (port: string, batch: Batch) {
+    rows += batch.numRows
+    batches += 1
+    if (batches <= done) return
+    yield* callOperator(where, call_timeout, () => fold.step(port, batch))
+    yield* session.recorder.advanced(node.id, batch.numRows, { total })
+    if (batches % every !== 0 || hasWritten) return
+    yield* checkpoints.save(batches, yield* callOperator(where, call_timeout, () => fold.snapshot))
+  })
+  for (const { port, rowSet, lanes } of drains) {
+    for (const shard of session.keys.shards(rowSet)) {
+      const order = Object.fromEntries(
+        ["row_id", ...lanes.flatMap(({ columns }) => Object.keys(columns))].map((name) => [name, name])
+      )
+      yield* joinedRows(session, shard, lanes).pipe(
+        Stream.buffer({ capacity: 2 }),
+        Stream.runForEach((batch) => step(port, selectColumns(batch, order)))
+      )
+    }
+  }
+  const metrics = yield* callOperator(where, call_timeout, () => fold.finish)
+  const [type] = Object.values(node.artifacts)
+  const artifact = yield* storing(where)(draft.commit({ type, metrics, rows_in: rows }))
+  yield* checkpoints.clear(batches)
+  return artifact
+}, Effect.scoped)

@@ -1,0 +1,96 @@
+/**
+ * Guard: whatever goes wrong inside an operator or the store comes out as a NodeError that names the node.
+ *
+ *   R101  a source threw                          R401  a column that is never stored is read by another stage
+ *   R201  an operator threw                       R402  the store can't be read or written
+ *   R202  an operator broke its contract          R403  the disk is full
+ *   R203  an operator gave no answer in time      R404  another run has the plan
+ *   R204  a bad row, and on_bad_row says stop     R405  a checkpoint doesn't fit
+ */
+import type { DataError } from "@bootlace/data"
+import { NodeError } from "@bootlace/graph"
+import { Duration, Effect, Stream } from "effect"
+
+export interface Where {
+  readonly node: string
+  readonly shard?: string
+}
+
+const describe = (defect: unknown): string =>
+  defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+
+const crashed =
+  (where: Where, code: string, what: string) =>
+  (defect: unknown): NodeError =>
+    new NodeError({
+      ...where,
+      code,
+      detail: `${what} threw ${describe(defect)}`,
+      hint: "this is a defect of the operator, not of your data"
+    })
+
+/** An error that an operator made knows its node; the shard is filled in here. */
+const placed =
+  (where: Where) =>
+  (error: NodeError): NodeError =>
+    error.shard !== undefined || where.shard === undefined
+      ? error
+      : new NodeError({
+          code: error.code,
+          node: error.node,
+          shard: where.shard,
+          detail: error.detail,
+          ...(error.row === undefined ? {} : { row: error.row }),
+          ...(error.hint === undefined ? {} : { hint: error.hint })
+        })
+
+const late = (where: Where, timeout: Duration.Input): NodeError =>
+  new NodeError({
+    ...where,
+    code: "R203",
+    detail: `gave no answer within ${Duration.format(Duration.fromInputUnsafe(timeout))}`,
+    hint: "raise call_timeout if its work takes that long"
+  })
+
+/** One call of an operator. `call` runs inside, so that a synchronous throw is caught as well. */
+export const callOperator = <A, R>(
+  where: Where,
+  timeout: Duration.Input,
+  call: () => Effect.Effect<A, NodeError, R>
+): Effect.Effect<A, NodeError, R> =>
+  Effect.suspend(call).pipe(
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(late(where, timeout)) }),
+    Effect.mapError(placed(where)),
+    Effect.catchDefect((defect) => Effect.fail(crashed(where, "R201", "the operator")(defect)))
+  )
+
+/** The batches of a source. */
+export const readSource = <A, R>(
+  where: Where,
+  timeout: Duration.Input,
+  read: () => Stream.Stream<A, NodeError, R>
+): Stream.Stream<A, NodeError, R> =>
+  Stream.suspend(read).pipe(
+    Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(late(where, timeout)) }),
+    Stream.mapError(placed(where)),
+    Stream.catchDefect((defect) => Stream.fail(crashed(where, "R101", "the source")(defect)))
+  )
+
+/** An operator's promise that it didn't keep. */
+export const brokenPromise = (where: Where, detail: string): NodeError =>
+  new NodeError({ ...where, code: "R202", detail, hint: "this is a defect of the operator, not of your data" })
+
+/** Failures of the store on behalf of a node. */
+export const storing =
+  (where: Where) =>
+  <A, R>(effect: Effect.Effect<A, DataError, R>): Effect.Effect<A, NodeError, R> =>
+    Effect.mapError(effect, (error) =>
+      error.code === "DiskFull"
+        ? new NodeError({
+            ...where,
+            code: "R403",
+            detail: error.message,
+            hint: "free some space and run again: finished work is kept"
+          })
+        : new NodeError({ ...where, code: "R402", detail: error.message })
+    )

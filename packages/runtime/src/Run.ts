@@ -1,0 +1,206 @@
+/**
+ * Run: a plan over a store, stage by stage. Whatever is in the store already isn't done again, so running a finished plan
+ * does nothing and running an interrupted one goes on.
+ *
+ * Each stage is an idempotent function of (plan, store); a task's key says when it is done. That is the seam for durable
+ * orchestration: one activity per task.
+ */
+import { ArtifactStore, Files } from "@bootlace/data"
+import type { CommittedArtifact } from "@bootlace/data"
+import { NodeError } from "@bootlace/graph"
+import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
+import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
+import type { Scope } from "effect"
+import { runChain } from "./Chain.ts"
+import { runFold } from "./Fold.ts"
+import { callOperator, storing } from "./Guard.ts"
+import { makeKeys } from "./Keys.ts"
+import { layoutOf } from "./Layout.ts"
+import type { Layout, Stage } from "./Layout.ts"
+import { lockPlan } from "./Lock.ts"
+import { Progress } from "./Progress.ts"
+import { Recorder } from "./Recorder.ts"
+import { lastRun, newRunId, writeRun } from "./RunFolder.ts"
+import { defaultSettings, openContext } from "./Session.ts"
+import type { Session, Settings } from "./Session.ts"
+import { runTrain } from "./Train.ts"
+
+export interface RunOptions extends Partial<Settings> {
+  /** Wait for another run of the same plan in the same store instead of refusing. */
+  readonly wait?: boolean
+}
+
+const wholeRun = { node: "run" }
+
+/** The plan's layout; its errors are the plan's. */
+export const planLayout = (plan: Plan): Effect.Effect<Layout, NodeError> =>
+  Effect.try({
+    try: () => layoutOf(plan),
+    catch: (cause) =>
+      cause instanceof NodeError ? cause : new NodeError({ ...wholeRun, code: "R202", detail: String(cause) })
+  })
+
+/** Sources stay open for the whole run: their content hashes begin every key. */
+export const openSources = Effect.fnUntraced(function* <R>(layout: Layout, settings: Settings) {
+  const sources = new Map<string, Source<unknown>>()
+  for (const node of layout.plan.nodes) {
+    if (node.operator.kind !== "source") continue
+    const body = node.operator.body as SourceBody<unknown, R>
+    const context = openContext({ layout, settings }, node, new Map())
+    const source = yield* callOperator<Source<R>, R | Scope.Scope>({ node: node.id }, settings.call_timeout, () =>
+      body.open(context)
+    )
+    sources.set(node.id, source as Source<unknown>)
+  }
+  return sources
+})
+
+export const keysOf = (
+  layout: Layout,
+  settings: Settings,
+  sources: ReadonlyMap<string, Source<unknown>>,
+  artifacts: ReadonlyMap<string, CommittedArtifact>
+) => makeKeys(layout, { source: (id) => sources.get(id)!, artifact: (id) => artifacts.get(id)! }, settings.numerics)
+
+const runStage = <R>(session: Session, stage: Stage): Effect.Effect<void, NodeError, R> => {
+  if (stage._tag === "Chain") return runChain<R>(session, stage) as Effect.Effect<void, NodeError, R>
+  return (stage._tag === "Fold" ? runFold<R>(session, stage.node) : runTrain<R>(session, stage.node)) as Effect.Effect<
+    void,
+    NodeError,
+    R
+  >
+}
+
+const drawn = (plan: Plan): ReadonlyArray<DrawnNode> =>
+  plan.nodes.map(({ id, operator, axes, inputs }) => ({
+    id,
+    op: operator.name,
+    kind: operator.kind,
+    axes,
+    inputs: Object.entries(inputs).flatMap(([input, wires]) =>
+      wires.map((wire) => ({
+        input,
+        from: wire.node,
+        port: wire._tag === "Artifact" ? wire.output : (wire.port ?? (wire._tag === "Column" ? wire.column : ""))
+      }))
+    )
+  }))
+
+/** The record of this run as it stands. */
+const recordOf = Effect.fnUntraced(function* (
+  session: Session,
+  start: Start,
+  status: RunRecord["status"],
+  error?: string
+) {
+  const { layout, settings, recorder } = session
+  const { plan } = layout
+  const elapsed = Number((yield* Clock.monotonicTimeNanos) - start.nanos) / 1e9
+  const record: RunRecord = {
+    run: start.run,
+    pipeline: plan.name,
+    plan: plan.hash,
+    status,
+    seed: plan.seed,
+    engine: settings.engine,
+    started: start.started,
+    seconds: start.before + elapsed,
+    nodes: recorder.nodes,
+    metrics: recorder.metrics,
+    rows: recorder.rows,
+    artifacts: recorder.artifacts,
+    graph: drawn(plan),
+    ...(error === undefined ? {} : { error })
+  }
+  return record
+})
+
+interface Start {
+  readonly run: string
+  readonly started: string
+  /** Seconds spent before this process took the run up. */
+  readonly before: number
+  readonly nanos: bigint
+}
+
+/** An unfinished run of the same plan is taken up again under its own name. */
+const startRun = Effect.fnUntraced(function* (root: string, plan: string) {
+  const last = yield* storing(wholeRun)(lastRun(root, plan))
+  const nanos = yield* Clock.monotonicTimeNanos
+  const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+  const open = last !== undefined && last.status !== "done" ? last : undefined
+  const start: Start =
+    open === undefined
+      ? { run: yield* newRunId, started: now, before: 0, nanos }
+      : { run: open.run, started: open.started, before: open.seconds, nanos }
+  return { start, before: open }
+})
+
+const explain = (exit: Exit.Exit<unknown, NodeError>): string | undefined => {
+  if (Exit.isSuccess(exit)) return undefined
+  return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : Cause.prettyErrors(exit.cause)[0]?.message
+}
+
+const checkDisk = Effect.fnUntraced(function* (store: ArtifactStore["Service"], reserve: number) {
+  const free = yield* storing(wholeRun)(store.diskFree)
+  if (free >= reserve) return
+  const detail = `${Math.floor(free / 2 ** 20)} MiB are free in ${store.root}; a run needs at least ${Math.ceil(reserve / 2 ** 20)} MiB`
+  return yield* new NodeError({
+    ...wholeRun,
+    code: "R403",
+    detail,
+    hint: "free some space, or place the store elsewhere"
+  })
+})
+
+const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
+  const store = yield* ArtifactStore
+  const events = yield* Progress
+  const settings: Settings = { ...defaultSettings, ...options }
+  const layout = yield* planLayout(plan)
+  yield* checkDisk(store, settings.reserve_bytes)
+  yield* lockPlan(store.root, plan.hash, options.wait ?? false)
+  const sources = yield* openSources<R>(layout, settings)
+  const { start, before } = yield* startRun(store.root, plan.hash)
+  const artifacts = new Map<string, CommittedArtifact>()
+  const keys = keysOf(layout, settings, sources, artifacts)
+  const recorder = new Recorder(layout, keys, events, before)
+  const session: Session = { layout, keys, store, settings, sources, artifacts, recorder }
+  const writing = yield* Semaphore.make(1)
+  const write = (status: RunRecord["status"], error?: string) =>
+    writing.withPermits(1)(
+      Effect.flatMap(recordOf(session, start, status, error), (record) =>
+        Effect.as(storing(wholeRun)(writeRun(store.root, record)), record)
+      )
+    )
+  yield* write("running")
+  const stages = Effect.forEach(
+    layout.stages,
+    (stage) => Effect.andThen(runStage<R>(session, stage), write("running")),
+    { discard: true }
+  )
+  return yield* Effect.andThen(stages, write("done")).pipe(
+    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write("failed", explain(exit)))))
+  )
+}, Effect.scoped)
+
+/**
+ * Runs a plan and gives its record, which is also in the store (`runs/<id>/run.json`). Interrupted or failed, everything that
+ * was committed stays, and the next call goes on from there. Operators take what they need from `R`.
+ */
+export const runPlan = <R = never>(
+  plan: Plan,
+  options: RunOptions = {}
+): Effect.Effect<RunRecord, NodeError, Exclude<R, Scope.Scope> | ArtifactStore | Files | Progress> =>
+  run<R>(plan, options) as Effect.Effect<
+    RunRecord,
+    NodeError,
+    Exclude<R, Scope.Scope> | ArtifactStore | Files | Progress
+  >
+
+/** Nodes that rejected more than their budget allows: the run is done, and the command line exits with 3. */
+export const overBudget = (plan: Plan, record: RunRecord): ReadonlyArray<string> =>
+  plan.nodes.flatMap(({ id, on_bad_row }) => {
+    const { rows_in, rejected } = record.nodes[id]!
+    return rejected > on_bad_row.budget * rows_in ? [id] : []
+  })

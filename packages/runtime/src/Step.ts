@@ -1,0 +1,148 @@
+/**
+ * Step: one call of a map, route or expand on a group of rows, held to its promises: as many rows out as in less those
+ * rejected, every declared column, known ports.
+ */
+import {
+  columnOf,
+  columnsOf,
+  derivedRowIds,
+  makeBatch,
+  rowIdsOf,
+  rowIdVector,
+  selectColumns,
+  takeRows
+} from "@bootlace/data"
+import type { Batch, Expanded, Mapped, NodeError, PlanNode, Rejected, Routed } from "@bootlace/graph"
+import { Effect } from "effect"
+import { brokenPromise } from "./Guard.ts"
+import type { Where } from "./Guard.ts"
+import type { Rows } from "./Inbox.ts"
+import { mapPort } from "./Keys.ts"
+import { idTexts } from "./TaskOutput.ts"
+import type { LedgerRow, RejectedRow } from "./TaskOutput.ts"
+
+/** What came of a group. */
+export interface Made {
+  readonly rowsIn: number
+  readonly ports: ReadonlyArray<{
+    readonly port: string
+    readonly batch: Batch
+    readonly ledger: ReadonlyArray<LedgerRow>
+  }>
+  readonly rejected: ReadonlyArray<RejectedRow>
+  /** A map's columns for the nodes after it. */
+  readonly rows?: Rows
+}
+
+type Vectors = Readonly<Record<string, { readonly length: number }>>
+
+const checkColumns = (
+  where: Where,
+  declared: ReadonlyArray<string>,
+  columns: Vectors,
+  length: number
+): NodeError | undefined => {
+  for (const name of declared) {
+    const given = columns[name]?.length
+    if (given === undefined) return brokenPromise(where, `gave no column ${name}; it declares ${declared.join(", ")}`)
+    if (given !== length) return brokenPromise(where, `gave ${given} rows of ${name} where ${length} were expected`)
+  }
+  return undefined
+}
+
+const checkRejected = (where: Where, rejected: ReadonlyArray<Rejected>, length: number): NodeError | undefined => {
+  const rows = new Set(rejected.map(({ row }) => row))
+  const outside = rejected.find(({ row }) => !Number.isInteger(row) || row < 0 || row >= length)
+  if (outside !== undefined) return brokenPromise(where, `rejected row ${outside.row} of a batch of ${length} rows`)
+  return rows.size < rejected.length ? brokenPromise(where, "rejected a row twice") : undefined
+}
+
+const quarantined = (
+  where: Where,
+  { positions, batch }: Rows,
+  rejected: ReadonlyArray<Rejected>
+): ReadonlyArray<RejectedRow> => {
+  if (rejected.length === 0) return []
+  const ids = idTexts(batch)
+  return rejected
+    .toSorted((a, b) => a.row - b.row)
+    .map(({ row, code, reason }) => ({
+      row_id: ids[row]!,
+      shard: where.shard ?? "",
+      row: positions[row]!,
+      code,
+      reason
+    }))
+}
+
+const onlyIds = (batch: Batch): Batch => selectColumns(batch, { row_id: "row_id" })
+
+export const mapped = (node: PlanNode, where: Where, rows: Rows, made: Mapped): Effect.Effect<Made, NodeError> => {
+  const names = Object.keys(node.columns)
+  const length = rows.batch.numRows - made.rejected.length
+  const broken =
+    checkRejected(where, made.rejected, rows.batch.numRows) ?? checkColumns(where, names, made.columns, length)
+  if (broken !== undefined) return Effect.fail(broken)
+  const bad = new Set(made.rejected.map(({ row }) => row))
+  const kept = Int32Array.from(rows.positions.keys()).filter((row) => !bad.has(row))
+  const ids = bad.size === 0 ? onlyIds(rows.batch) : takeRows(onlyIds(rows.batch), kept)
+  const columns = Object.fromEntries(names.map((name) => [name, made.columns[name]!]))
+  const batch = makeBatch({ row_id: columnOf(ids, "row_id"), ...columns })
+  return Effect.succeed({
+    rowsIn: rows.batch.numRows,
+    ports: [{ port: mapPort, batch, ledger: [] }],
+    rejected: quarantined(where, rows, made.rejected),
+    rows: { positions: kept.map((row) => rows.positions[row]!), batch }
+  })
+}
+
+export const routed = (node: PlanNode, where: Where, rows: Rows, made: Routed): Effect.Effect<Made, NodeError> => {
+  const ports = Object.keys(node.ports)
+  const { batch } = rows
+  if (made.ports.length !== batch.numRows) {
+    return Effect.fail(brokenPromise(where, `sent ${made.ports.length} rows to ports where ${batch.numRows} came in`))
+  }
+  const unknown = made.ports.find((port) => port >= ports.length)
+  if (unknown !== undefined)
+    return Effect.fail(brokenPromise(where, `port number ${unknown}; it has ${ports.join(", ")}`))
+  const reasons = new Map(made.reasons.map((reason) => [reason.row, reason]))
+  const silent = made.ports.findIndex((port, row) => port > 0 && !reasons.has(row))
+  if (silent >= 0)
+    return Effect.fail(brokenPromise(where, `sent a row to ${ports[made.ports[silent]!]} without a reason`))
+  const ids = reasons.size === 0 ? [] : idTexts(batch)
+  const parts = ports.map((port, number) => {
+    const taken = Int32Array.from(made.ports.keys()).filter((row) => made.ports[row] === number)
+    const ledger = [...taken].flatMap((row): ReadonlyArray<LedgerRow> => {
+      const why = number === 0 ? undefined : reasons.get(row)
+      if (why === undefined) return []
+      return [{ row_id: ids[row]!, reason: why.reason, ...(why.score === undefined ? {} : { score: why.score }) }]
+    })
+    return { port, batch: taken.length === batch.numRows ? batch : takeRows(batch, taken), ledger }
+  })
+  return Effect.succeed({ rowsIn: batch.numRows, ports: parts, rejected: [] })
+}
+
+export const expanded = (node: PlanNode, where: Where, rows: Rows, made: Expanded): Effect.Effect<Made, NodeError> => {
+  const port = Object.keys(node.ports)[0]!
+  const { batch } = rows
+  const own = Object.keys(node.ports[port]!).filter((name) => node.inputs[name] === undefined)
+  const broken =
+    checkRejected(where, made.rejected, batch.numRows) ?? checkColumns(where, own, made.columns, made.parents.length)
+  if (broken !== undefined) return Effect.fail(broken)
+  const disorder = made.parents.findIndex(
+    (parent, i) => parent < 0 || parent >= batch.numRows || parent < (made.parents[i - 1] ?? 0)
+  )
+  if (disorder >= 0)
+    return Effect.fail(brokenPromise(where, `parent ${made.parents[disorder]} of row ${disorder} is out of order`))
+  const ordinals = new Int32Array(made.parents.length)
+  for (let i = 1; i < ordinals.length; i++)
+    ordinals[i] = made.parents[i] === made.parents[i - 1] ? ordinals[i - 1]! + 1 : 0
+  const parents = takeRows(batch, made.parents)
+  const row_id = rowIdVector(derivedRowIds(rowIdsOf(parents), node.id, ordinals))
+  const columns = Object.fromEntries(own.map((name) => [name, made.columns[name]!]))
+  return Effect.succeed({
+    rowsIn: batch.numRows,
+    ports: [{ port, batch: makeBatch({ ...columnsOf(parents), row_id, ...columns }), ledger: [] }],
+    rejected: quarantined(where, rows, made.rejected)
+  })
+}
