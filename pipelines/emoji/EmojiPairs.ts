@@ -15,9 +15,9 @@
  *   dev    Twitter   dev                one, as drawn
  *   test   Twitter   test               one, as drawn
  */
-import { flagColumn, imageColumn, keyOf, makeBatch, textColumn } from "@bootlace/data"
-import { NodeError, Operator } from "@bootlace/graph"
-import type { Source, SourceBatch } from "@bootlace/graph"
+import { flagColumn, imageColumn, keyOf, makeBatch, textColumn } from "bootlace/data"
+import { NodeError, Operator } from "bootlace"
+import type { Source, SourceBatch } from "bootlace"
 import { Effect, Schema, Stream } from "effect"
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
