@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { adamW, adamWScalars } from "../AdamW.ts"
 import { checkEnqueue, checkTensors, pick } from "../CheckTensors.ts"
-import { EngineError } from "../EngineError.ts"
+import type { EngineError } from "../EngineError.ts"
 import { mapTensors, prefixed, specsOf, under, zeros } from "../HostTensors.ts"
 import type {
   HostTensor,

@@ -6,12 +6,12 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
+import type * as Runtime from "onnxruntime-node"
 import { zeros } from "../HostTensors.ts"
 import { cell, inPlace } from "./Protocol.ts"
 import type { Command, FromWorker, Request, WorkerOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
 
-type Runtime = typeof import("onnxruntime-node")
 
 const port = parentPort!
 const options = workerData as WorkerOptions
@@ -20,7 +20,7 @@ const sessions = new Map<number, InferenceSession>()
 const say = (message: FromWorker) => port.postMessage(message)
 const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
-const runtime: Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
+const runtime: typeof Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
   say({ _tag: "Unavailable", detail: detailOf(cause) })
   return undefined
 })
