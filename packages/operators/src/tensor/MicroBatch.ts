@@ -20,6 +20,8 @@ const decodeConcurrency = 4
 type PreparedCell = Exclude<Cell, { readonly width: number }>
 
 export interface PreparedRow {
+  /** Its place in the batch given. */
+  readonly row: number
   /** Hex of the row's id. */
   readonly id: string
   readonly cells: Readonly<Record<string, PreparedCell>>
@@ -52,7 +54,7 @@ export const prepareRows = Effect.fnUntraced(function* (
     if (result._tag === "Failure") rejected.push({ row, ...result.failure })
     else {
       const cells = Object.fromEntries(names.map((name, i) => [name, result.success[i] as PreparedCell]))
-      rows.push({ id: rowIdHex(ids, row), cells })
+      rows.push({ row, id: rowIdHex(ids, row), cells })
     }
   })
   return { rows, rejected } satisfies PreparedRows
@@ -122,3 +124,28 @@ export const runMicroBatches = Effect.fnUntraced(function* ({ rows, inputs, mode
   const names = Object.keys(parts[0] ?? {})
   return Object.fromEntries(names.map((name) => [name, joined(parts.map((part) => part[name]!))]))
 })
+
+const pickRows = (column: HostColumn, places: ReadonlyArray<number>): HostColumn => {
+  if (isTexts(column)) return places.map((place) => column[place]!)
+  const stride = column.data.length / column.shape[0]!
+  const data = new (column.data.constructor as Float32ArrayConstructor)(places.length * stride)
+  places.forEach((from, to) => data.set(column.data.subarray(from * stride, (from + 1) * stride), to * stride))
+  return { ...column, shape: [places.length, ...column.shape.slice(1)], data }
+}
+
+type HostColumns = Readonly<Record<string, HostColumn>>
+
+/** A text that came out empty is no text: its row is rejected. */
+export const rejectEmptyTexts = (rows: ReadonlyArray<PreparedRow>, columns: HostColumns) => {
+  const texts = Object.entries(columns).flatMap(([name, column]) => (isTexts(column) ? [{ name, column }] : []))
+  const rejected: Array<Rejected> = []
+  const kept: Array<number> = []
+  rows.forEach(({ row }, place) => {
+    const empty = texts.find(({ column }) => column[place]!.trim() === "")
+    if (empty === undefined) kept.push(place)
+    else rejected.push({ row, code: "R209", reason: `the ${empty.name} came out without a word` })
+  })
+  if (rejected.length === 0) return { columns, rejected }
+  const left = Object.entries(columns).map(([name, column]) => [name, pickRows(column, kept)] as const)
+  return { columns: Object.fromEntries(left), rejected }
+}

@@ -50,7 +50,7 @@ export const readModel = Effect.fnUntraced(function* (node: string, artifact: Ar
       const vocabulary = new TextDecoder().decode(text)
       const weights = decodeTensors(tensors, "model.safetensors")
       checkWeights(model, weights)
-      return { model, tokenizer: tokenizerOf(model, vocabulary), vocabulary, weights }
+      return { model, tokenizer: tokenizerOf(model, vocabulary, { literal: true }), vocabulary, weights }
     },
     catch: (cause) => invalid(node, cause instanceof Error ? cause.message : String(cause))
   })

@@ -11,7 +11,7 @@ import { Effect, Schema } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
 import { LoadedModels } from "./LoadedModels.ts"
 import type { RunnableModel } from "./LoadedModels.ts"
-import { prepareRows, runMicroBatches } from "./MicroBatch.ts"
+import { prepareRows, rejectEmptyTexts, runMicroBatches } from "./MicroBatch.ts"
 import { outputVector } from "./OutputColumn.ts"
 import { columnTensors } from "./TensorColumn.ts"
 import type {
@@ -143,12 +143,14 @@ const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>)
     return Effect.fnUntraced(function* (batch: Batch) {
       const { rows, rejected } = yield* prepareRows(context.node, batch, spec.inputs, opened)
       const { batch_size } = context.config
-      const outputs = yield* runMicroBatches({ rows, inputs: spec.inputs, model: opened, batch_size, run })
+      const all = yield* runMicroBatches({ rows, inputs: spec.inputs, model: opened, batch_size, run })
+      const { columns: outputs, rejected: wordless } = rejectEmptyTexts(rows, all)
       const vectors = Object.entries(spec.outputs).map(([name, type]) => [
         name,
         outputVector(type as StoredType, outputs[name], opened)
       ])
-      return { columns: Object.fromEntries(vectors), rejected }
+      const rejections = [...rejected, ...wordless].toSorted((a, b) => a.row - b.row)
+      return { columns: Object.fromEntries(vectors), rejected: rejections }
     })
   })
 })

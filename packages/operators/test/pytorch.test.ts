@@ -1,0 +1,137 @@
+/** From image files and texts to scores and captions, against transformers' BLIP on the same files (test/parity). */
+import { readFileSync } from "node:fs"
+import { Files, floatsOf, imageColumn, openSafetensors, textColumn, textsOf } from "@bootlace/data"
+import { fromHuggingFace, modelFromConfig } from "@bootlace/models"
+import type { Batch, Operator } from "@bootlace/graph"
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { Captioner } from "../src/Captioner.ts"
+import { ImageEncoder } from "../src/ImageEncoder.ts"
+import { ITC } from "../src/ITC.ts"
+import { ITM } from "../src/ITM.ts"
+import { LMDecoder } from "../src/LMDecoder.ts"
+import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
+import { encodeTensors } from "../src/tensor/TensorFile.ts"
+import { artifactOf, contextOf, rowsOf, runIn } from "./inMemory.ts"
+import { onnx } from "./tinyPairs.ts"
+
+const folder = new URL("../../../test/parity/", import.meta.url)
+const read = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)))
+const json = (name: string) => JSON.parse(new TextDecoder().decode(read(name)))
+
+const tensorsOf = (name: string): Promise<Readonly<Record<string, Float32Array>>> =>
+  runIn(
+    { layer: Files.layer },
+    Effect.gen(function* () {
+      const file = yield* openSafetensors(new URL(name, folder).pathname)
+      const names = [...file.tensors.keys()]
+      const values = yield* Effect.forEach(names, (each) => file.float32(each))
+      return Object.fromEntries(names.map((each, i) => [each, values[i]!]))
+    })
+  )
+
+/** A model artifact made of a Hugging Face folder; heads that the folder lacks take initial weights. */
+const modelOf = async (name: string) => {
+  const config = { ...json(`${name}/config.json`), max_text_length: 30 }
+  const model = modelFromConfig(config)
+  const stored = await tensorsOf(`${name}/model.safetensors`)
+  const { names } = fromHuggingFace(model, Object.keys(stored))
+  const initial = model.init(1)
+  const weights = Object.entries(model.shapes).map(([weight, shape]) => {
+    const data = names[weight] === undefined ? initial[weight]! : stored[names[weight]]!
+    return [weight, { shape, dtype: "float32" as const, data }]
+  })
+  return artifactOf("model", {
+    "config.json": new TextEncoder().encode(JSON.stringify(config)),
+    "vocab.txt": read(`${name}/vocab.txt`),
+    "model.safetensors": encodeTensors(Object.fromEntries(weights))
+  })
+}
+
+const files = [
+  "exif6_48x70.jpg",
+  "gray_45x31.png",
+  "gray_61x83.jpg",
+  "graya_33x47.png",
+  "large_121x183.png",
+  "palette_50x60.png"
+]
+/** The fixtures resize palette and alpha images before they become RGB; here, as in transformers, it is the other way round. */
+const compared = [0, 1, 2, 4]
+const texts = [0, 1, 4, 5, 8, 20].map((index) => json("texts.json")[index] as string)
+const image = imageColumn(files.map((path) => ({ bytes: read(`images/${path}`), path })))
+const text = textColumn(texts)
+/** JPEG decoders differ by two grey levels, so rows of JPEG images are compared loosely. */
+const tolerance = (row: number): number => (files[row]!.endsWith(".png") ? 1e-4 : 2e-2)
+
+const model = await modelOf("blip_itm")
+const expected = await tensorsOf("blip_itm/expected_forward.safetensors")
+
+const run = (operator: Operator.MapOperator, batch: Batch, config: object = {}, given = model) =>
+  runIn(
+    { layer: onnx },
+    Effect.gen(function* () {
+      const context = yield* contextOf(operator, { config: { batch_size: 6, ...config }, artifacts: { model: given } })
+      const body = yield* operator.body.open(context)
+      return yield* body(batch)
+    })
+  )
+
+const expectRows = (got: Float32Array, wanted: Float32Array): void => {
+  const width = wanted.length / files.length
+  expect(got.length).toBe(wanted.length)
+  for (const row of compared) {
+    for (let i = row * width; i < (row + 1) * width; i++) {
+      expect(Math.abs(got[i]! - wanted[i]!)).toBeLessThan(tolerance(row))
+    }
+  }
+}
+
+describe("the operators of BLIP", async () => {
+  const images = (await run(ImageEncoder, rowsOf({ image }))).columns
+  const embeds = (await run(TextEncoderOperator, rowsOf({ text }))).columns
+
+  it("embed images and texts as transformers does", () => {
+    expectRows(floatsOf(images["image_embeds"]!), expected["image_feat"]!)
+    expectRows(floatsOf(embeds["text_embeds"]!), expected["text_feat"]!)
+  })
+
+  it("give ITC's cosine", async () => {
+    const batch = rowsOf({ image_embeds: images["image_embeds"]!, text_embeds: embeds["text_embeds"]! })
+    const pairs = Float32Array.from({ length: 6 }, (_, row) => expected["itc_score"]![row * 7]!)
+    expectRows(floatsOf((await run(ITC, batch)).columns["itc_score"]!), pairs)
+  })
+
+  it("give ITM's probability with [ENC] first", async () => {
+    const batch = rowsOf({ image_tokens: images["image_tokens"]!, text })
+    const logits = expected["itm_logits_enc"]!
+    const wanted = Float32Array.from(
+      { length: 6 },
+      (_, row) => 1 / (1 + Math.exp(logits[row * 2]! - logits[row * 2 + 1]!))
+    )
+    expectRows(floatsOf((await run(ITM, batch)).columns["match_probability"]!), wanted)
+  })
+
+  it("give the mean log-likelihood of a caption's tokens", async () => {
+    const captioner = await modelOf("blip_caption")
+    const lm = await tensorsOf("blip_caption/expected_lm.safetensors")
+    const { image_tokens } = (await run(ImageEncoder, rowsOf({ image }), {}, captioner)).columns
+    const { columns } = await run(LMDecoder, rowsOf({ image_tokens: image_tokens!, text }), {}, captioner)
+    const wanted = Float32Array.from(texts, (_, row) => {
+      const tokens = lm["attention_mask"]!.subarray(row * 30, row * 30 + 30).filter((mask) => mask === 1).length - 1
+      const terms = lm["token_logprobs"]!.subarray(row * 29, row * 29 + tokens)
+      return terms.reduce((sum, term) => sum + term, 0) / tokens
+    })
+    expectRows(floatsOf(columns["caption_log_likelihood"]!), wanted)
+  })
+
+  it("write the captions that transformers' generate writes", async () => {
+    const wanted: ReadonlyArray<string> = json("blip_caption/expected_generate.json")["greedy.noprompt"].text
+    const config = { decode: { method: "greedy", max_length: 20, min_length: 0 } }
+    const { columns, rejected } = await run(Captioner, rowsOf({ image }), config, await modelOf("blip_caption"))
+    expect(rejected).toEqual([{ row: 2, code: "R209", reason: "the caption came out without a word" }])
+    // Row 2 is gone.
+    const captions = textsOf(columns["caption"]!).toSpliced(2, 0, "")
+    for (const row of compared) expect(captions[row]).toBe(wanted[row])
+  })
+})
