@@ -3,7 +3,7 @@ import type { ColumnType, Columns } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
 import { didYouMean } from "../Nearest.ts"
 import type { NodeSpec } from "../NodeSpec.ts"
-import type { Registry } from "../Operator.ts"
+import type { Inputs, Registry } from "../Operator.ts"
 import type { PlanNode, TrainingGraph, Wire } from "../Plan.ts"
 import { decodeConfig } from "./Config.ts"
 import { type Place, part } from "./Draft.ts"
@@ -91,7 +91,7 @@ const checkInnerInputs = (
 ): Record<string, ReadonlyArray<Wire>> => {
   const { registry, findings } = context
   const operator = registry[spec.op]!
-  const declared = operator.training!.inputs
+  const declared: Inputs = operator.training!.inputs
   const wires: Record<string, ReadonlyArray<Wire>> = {}
   for (const [name, input] of Object.entries(declared)) {
     if (isOptional(input) || Object.hasOwn(spec.in, name)) continue
