@@ -95,7 +95,7 @@ const imagesIn = (node: string, batch: Batch, width: number): Float32Array => {
   const got = values.length / batch.numRows
   if (got === width) return unitRows(values, width)
   const detail = `image_embeds have ${got} values a row, the model's texts have ${width}`
-  throw new NodeError({ code: "R207", node, detail, hint: "wire embeddings of an ImageEncoder with the same model" })
+  throw new NodeError({ code: "R225", node, detail, hint: "wire embeddings of an ImageEncoder with the same model" })
 }
 
 const classify = Effect.fnUntraced(function* (node: string, config: Config, runnable: RunnableModel, batch: Batch) {

@@ -3,6 +3,7 @@ import type { AnyOperator, Registry } from "@bootlace/graph"
 import { BinaryMetrics } from "./BinaryMetrics.ts"
 import { BuildVocabulary } from "./BuildVocabulary.ts"
 import { CaptionMetrics } from "./CaptionMetrics.ts"
+import { Captioner } from "./Captioner.ts"
 import { Filter } from "./Filter.ts"
 import { ImageEncoder } from "./ImageEncoder.ts"
 import { InitModel } from "./InitModel.ts"
@@ -17,11 +18,13 @@ import { TextEncoder } from "./TextEncoder.ts"
 import { Train } from "./Train.ts"
 import { Union } from "./Union.ts"
 import { WriteShards } from "./WriteShards.ts"
+import { ZeroShotClassifier } from "./ZeroShotClassifier.ts"
 
 const all: ReadonlyArray<AnyOperator> = [
   BinaryMetrics,
   BuildVocabulary,
   CaptionMetrics,
+  Captioner,
   Filter,
   ImageEncoder,
   InitModel,
@@ -35,7 +38,8 @@ const all: ReadonlyArray<AnyOperator> = [
   TextEncoder,
   Train,
   Union,
-  WriteShards
+  WriteShards,
+  ZeroShotClassifier
 ]
 
 export const operators: Registry = Object.fromEntries(all.map((operator) => [operator.name, operator]))

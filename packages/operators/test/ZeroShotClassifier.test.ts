@@ -69,6 +69,6 @@ describe("ZeroShotClassifier", () => {
 
   it("refuses embeddings of another size", async () => {
     const columns = { image_embeds: tensorColumn(new Float32Array(8).fill(1), [4]), class_name: textColumn(["a", "b"]) }
-    await expect(classify(columns, {})).rejects.toThrow(/R207.*4 values a row.*16/)
+    await expect(classify(columns, {})).rejects.toThrow(/R225.*4 values a row.*16/)
   })
 })
