@@ -1,8 +1,9 @@
 import { flagColumn, scoreColumn, textColumn } from "@bootlace/data"
-import { NodeError } from "@bootlace/graph"
+import { NodeError, readPipeline } from "@bootlace/graph"
 import { describe, expect, it } from "vitest"
 import { Effect } from "effect"
 import { Filter } from "../src/Filter.ts"
+import { operators } from "../src/registry.ts"
 import { encodeThreshold } from "../src/Threshold.ts"
 import { operatorContract } from "./contract.ts"
 import { artifactOf, contextOf, rowsOf, runIn } from "./inMemory.ts"
@@ -146,5 +147,42 @@ describe("Filter stands for other nodes", () => {
   it("stays as it is when everything is wired, or when its config is for the check to refuse", () => {
     expect(Filter.rewrite!(node({ match_probability: "itm.match_probability" }, half.keep))).toBeUndefined()
     expect(Filter.rewrite!(node({ model: "m.model" }, "everything"))).toBeUndefined()
+  })
+})
+
+describe("Filter in a pipeline", () => {
+  const pipeline = (keep: string) => `
+version: 1
+name: filtered
+models:
+  blip: { architecture: blip, preset: micro, vocabulary: vocabulary }
+nodes:
+  web: { op: ReadPairs, path: web }
+  vocabulary: { op: BuildVocabulary, in: { text: web.text } }
+  clean: { op: Filter, model: blip, in: { image: web.image, text: web.text }, keep: ${keep} }
+  written: { op: WriteShards, in: { image: clean.kept.image, score: clean.kept.match_probability } }
+`
+  const plan = (keep: string) =>
+    Effect.runPromise(readPipeline(pipeline(keep), { file: "filtered.yaml", registry: operators }))
+
+  it("with a model and a share becomes encoder, ITM, quantile and decision, whose ports are its own", async () => {
+    const { nodes } = await plan("{ match_probability: { top: 0.5 } }")
+    const ids = nodes.map(({ id, operator }) => `${id} ${operator.name}`)
+    expect(ids).toEqual(
+      expect.arrayContaining([
+        "clean/image ImageEncoder",
+        "clean/itm ITM",
+        "clean/threshold Quantile",
+        "clean Filter",
+        "written WriteShards"
+      ])
+    )
+    const kept = nodes.find(({ id }) => id === "clean")!.ports["kept"]
+    expect(kept).toEqual({ image: "image", text: "text", match_probability: "score" })
+  })
+
+  it("has a wrong config told at its place", async () => {
+    const error = await plan("{ match_probability: { at_leats: 0.5 } }").catch((cause: unknown) => cause)
+    expect(String(error)).toMatch(/filtered\.yaml:9:\d+[\s\S]*at_leats[\s\S]*did you mean at_least/)
   })
 })
