@@ -103,6 +103,8 @@ const readTable = async (path: string, limits: Limits): Promise<Table> => {
   const table = tableFromIPC(await readFile(path))
   refuse(overLimit(limits, "arrow_columns", table.numCols, { file: path }))
   refuse(overLimit(limits, "shard_rows", table.numRows, { file: path }))
+  for (const batch of table.batches)
+    refuse(overLimit(limits, "arrow_batch_bytes", batch.data.byteLength, { file: path }))
   return table
 }
 

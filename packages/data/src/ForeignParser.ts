@@ -54,7 +54,8 @@ const startChild = (limits: Limits, module: URL): ChildProcess => {
     execArgv: [`--max-old-space-size=${limits.parser_memory_mib}`, "--permission", "--allow-fs-read=*"],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
-    env: {}
+    // Windows starts no process without SystemRoot; nothing else of the environment is the parser's business.
+    env: process.env["SystemRoot"] === undefined ? {} : { SystemRoot: process.env["SystemRoot"] }
   })
   child.unref()
   child.channel?.unref()

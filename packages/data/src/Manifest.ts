@@ -8,7 +8,8 @@
  * The digest is the artifact's identity: equal content, equal digest, whichever task made it. No time, host or path is in it.
  * The key in the seal tells an artifact that was moved to another key's place.
  */
-import { canonicalJson, sha256 } from "./Canonical.ts"
+import type { Schema } from "apache-arrow"
+import { canonicalJson, keyOf, sha256 } from "./Canonical.ts"
 import { DataError } from "./DataError.ts"
 import { parseJson } from "./Json.ts"
 import { defaultLimits } from "./limits.ts"
@@ -24,6 +25,17 @@ export interface ManifestFile {
   /** `schemaHash` of a shard. */
   readonly schema?: string
 }
+
+/** A fingerprint of column names, types and metadata. */
+export const schemaHash = (schema: Schema): string =>
+  keyOf(
+    schema.fields.map((field) => ({
+      name: field.name,
+      type: String(field.type),
+      nullable: field.nullable,
+      metadata: Object.fromEntries(field.metadata)
+    }))
+  )
 
 export type Meta = Readonly<Record<string, unknown>>
 

@@ -8,8 +8,14 @@ import { Files } from "./Files.ts"
 import { defaultLimits, overLimit } from "./limits.ts"
 import type { Limits } from "./limits.ts"
 
-const outside = (file: string, detail: string): DataError =>
-  new DataError({ code: "OutsideRoot", file: JSON.stringify(file), detail, expected: "a path below the data's folder" })
+const outside = (file: string, detail: string, hint?: string): DataError =>
+  new DataError({
+    code: "OutsideRoot",
+    file: JSON.stringify(file),
+    detail,
+    expected: "a path below the data's folder",
+    ...(hint === undefined ? {} : { hint })
+  })
 
 const isInside = (root: string, path: string): boolean => {
   const way = relative(root, path)
@@ -24,7 +30,8 @@ export const resolveInside = Effect.fnUntraced(function* (root: string, name: st
   if (name.split(/[/\\]/).includes("..")) return yield* outside(name, "path goes up")
   const realRoot = yield* files.realPath(root)
   const path = yield* files.realPath(resolve(realRoot, name))
-  if (!isInside(realRoot, path)) return yield* outside(name, "a link leads out")
+  if (!isInside(realRoot, path))
+    return yield* outside(name, "a link leads out", "copy the file in, or name it as the path")
   return path
 })
 

@@ -5,20 +5,8 @@
  * compared with their sha256 before this code sees them, because Arrow's reader notices only a third of all damage.
  */
 import { RecordBatchFileWriter, tableFromIPC } from "apache-arrow"
-import type { RecordBatch, Schema } from "apache-arrow"
-import { keyOf } from "./Canonical.ts"
+import type { RecordBatch } from "apache-arrow"
 import { DataError } from "./DataError.ts"
-
-/** A fingerprint of column names, types and metadata. */
-export const schemaHash = (schema: Schema): string =>
-  keyOf(
-    schema.fields.map((field) => ({
-      name: field.name,
-      type: String(field.type),
-      nullable: field.nullable,
-      metadata: Object.fromEntries(field.metadata)
-    }))
-  )
 
 /** The bytes of a shard; at least one batch, which may have no rows. */
 export const encodeShard = (batches: ReadonlyArray<RecordBatch>): Uint8Array => {

@@ -26,7 +26,9 @@ export interface Limits {
   readonly safetensors_tensors: number
   /** A foreign Arrow file, bytes. */
   readonly arrow_bytes: number
+  /** Columns of a foreign Arrow or Parquet file. */
   readonly arrow_columns: number
+  /** One record batch of a foreign Arrow file, bytes. */
   readonly arrow_batch_bytes: number
   /** A row group of a foreign Parquet file, uncompressed bytes. */
   readonly parquet_row_group_bytes: number

@@ -225,7 +225,7 @@ describe("a damaged artifact", () => {
         yield* inStore(root, commit(key))
         const names = readdirSync(folder)
         const whole = names.map((name) => readFileSync(join(folder, name)))
-        for (let i = 0; i < 200; i++) {
+        for (let i = 0; i < 100; i++) {
           const file = i % names.length
           const damaged = Buffer.from(whole[file]!)
           damaged[(i * 7919) % damaged.length]! ^= 1 << (i % 8)

@@ -17,7 +17,7 @@ describe("the parser process", () => {
   it.effect("is killed when it hangs", () =>
     Effect.gen(function* () {
       const limits = withLimits({ parser_timeout_ms: 200 })
-      const parser = yield* makeForeignParser(limits, new URL("parsers/Hangs.ts", fixtures))
+      const parser = yield* makeForeignParser(limits, new URL("processes/Hangs.ts", fixtures))
       const error = yield* Effect.flip(parser.inspect("parquet", "some.parquet"))
       assert.strictEqual(error.code, "ParserStopped")
       assert.include(error.message, "some.parquet  no answer within 200 ms")
@@ -27,7 +27,7 @@ describe("the parser process", () => {
 
   it.effect("may die without taking the run along, and is started again", () =>
     Effect.gen(function* () {
-      const parser = yield* makeForeignParser(defaultLimits, new URL("parsers/Aborts.ts", fixtures))
+      const parser = yield* makeForeignParser(defaultLimits, new URL("processes/Aborts.ts", fixtures))
       for (let i = 0; i < 2; i++) {
         const error = yield* Effect.flip(parser.inspect("parquet", "some.parquet"))
         assert.include(error.message, "it ended with signal SIGABRT")

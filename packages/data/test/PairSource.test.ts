@@ -74,7 +74,7 @@ describe("pairs from files of other tools", () => {
       const wrong = yield* Effect.flip(readAll(`${fixtures}pairs.parquet`, { text_column: "label" }))
       assert.include(wrong.message, "column text; expected text, got bigint")
       assert.strictEqual((yield* Effect.flip(readAll(`${fixtures}nothing`))).code, "Missing")
-      assert.strictEqual((yield* Effect.flip(readAll(`${fixtures}parsers`))).code, "UnknownFormat")
+      assert.strictEqual((yield* Effect.flip(readAll(`${fixtures}processes`))).code, "UnknownFormat")
     }).pipe(Effect.provide(Files.layer))
   )
 })

@@ -31,12 +31,6 @@ describe("canonical JSON", () => {
     assert.strictEqual(keyOf({ x: 1, y: 2 }), keyOf({ y: 2, x: 1 }))
   })
 
-  it("names the place of what JSON can't hold", () => {
-    assert.throws(() => canonicalJson({ a: [1, NaN] }), "value.a[1] is NaN")
-    assert.throws(() => canonicalJson({ a: 1n }), "value.a is a bigint")
-    assert.throws(() => canonicalJson([undefined]), "value[0] is a undefined")
-  })
-
   it("is hashed as UTF-8", () => {
     assert.strictEqual(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
   })
