@@ -56,7 +56,7 @@ export const BuildVocabulary = Operator.fold({
             if (counts.size === 0) return yield* noRows(node)
             const pieces = yield* onRows(node, () => trainWordPiece(counts, config))
             yield* writer.write("vocab.txt", utf8.encode(`${pieces.join("\n")}\n`))
-            return { pieces: pieces.length, words: counts.size }
+            return { pieces: pieces.length }
           })
         }
       })

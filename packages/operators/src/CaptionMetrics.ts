@@ -4,7 +4,7 @@
  *   caption    text, judged; an empty one scores 0
  *   reference  text
  *   group      text, optional: every caption is judged against the references of all rows of its group
- *   metrics    bleu_4 (corpus), rouge_l, cider_d (0 to 10, as in the paper), token_f1; rows
+ *   metrics    bleu_4 (corpus), rouge_l, cider_d (0 to 10, as in the paper), token_f1
  *
  * As the COCO caption evaluation computes them (metrics/), on words as metrics/Words.ts splits them; CIDEr-D counts
  * documents over the groups. With groups of equal size, all rows of a group having the same caption, these are COCO's own
@@ -57,8 +57,7 @@ const measure = (node: string, batch: Batch) => {
     bleu_4: bleu(corpus),
     rouge_l: mean(corpus.map(rougeL)),
     cider_d: mean(cider),
-    token_f1: mean(corpus.map(tokenF1)),
-    rows: corpus.length
+    token_f1: mean(corpus.map(tokenF1))
   }
   const ids = rowIdsOf(batch)
   const examples = cider.slice(0, exampleRows).map((score, row) => ({

@@ -4,7 +4,7 @@
  *   image_embeds  [E]   of the row's image
  *   text_embeds   [E]   of the row's text
  *   group         text, optional: rows of one group are right answers to each other (several captions of an image, doubles)
- *   metrics       image_to_text_r1, _r5, _r10, text_to_image_r1, _r5, _r10: shares in [0, 1]; mean_recall: of all six; rows
+ *   metrics       image_to_text_r1, _r5, _r10, text_to_image_r1, _r5, _r10: shares in [0, 1]; mean_recall: of all six
  *
  * Embeddings are compared by cosine. Equal scores count with their expected recall (metrics/Recall.ts). Scores are computed
  * for a few queries at a time: memory grows with the rows, not with their square. Radford et al. 2021, table 13.
@@ -100,8 +100,7 @@ const measure = Effect.fnUntraced(function* (all: Embedded) {
   const metrics = Object.fromEntries([
     ...named("image_to_text", toText),
     ...named("text_to_image", toImage),
-    ["mean_recall", mean] as const,
-    ["rows", all.rows] as const
+    ["mean_recall", mean] as const
   ])
   return { metrics, examples }
 })

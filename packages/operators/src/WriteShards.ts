@@ -100,7 +100,7 @@ const makeWriting = (
       ...(license === undefined ? {} : { license })
     })
     yield* writer.write("README.md", utf8.encode(card))
-    return written
+    return {}
   })
   return { step, snapshot, restore, finish }
 }
