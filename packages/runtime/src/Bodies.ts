@@ -1,6 +1,5 @@
 /** Bodies: the operators of a pass, opened when a shard first needs them, and held to their promises at every call. */
-import { NodeError } from "@bootlace/graph"
-import type { Batch, ExpandBody, MapBody, PlanNode, RouteBody } from "@bootlace/graph"
+import type { Batch, ExpandBody, MapBody, NodeError, PlanNode, RouteBody } from "@bootlace/graph"
 import { Effect, Scope } from "effect"
 import { brokenPromise, callOperator } from "./Guard.ts"
 import type { Where } from "./Guard.ts"

@@ -42,11 +42,25 @@ interface Worker<R> {
 export const runChain = Effect.fnUntraced(function* <R>(session: Session, chain: Chain) {
   const shards = session.keys.shards(chain.rowSet)
   const bodies = yield* openBodies<R>(session)
+  const total = rowsToCome(session, shards)
+  for (const node of chain.nodes) session.recorder.expect(node.id, total)
   yield* Effect.forEach(shards, (shard) => Effect.scoped(runShard<R>(session, chain, shard, bodies)), {
     concurrency: session.settings.shards_at_once,
     discard: true
   })
+  yield* Effect.forEach(chain.nodes, (node) => session.recorder.ended(node), { discard: true })
 }, Effect.scoped)
+
+/** Rows of the pass, where its source says how many or its row set is stored. */
+const rowsToCome = ({ layout, sources, recorder }: Session, shards: ReadonlyArray<ShardRef>): number | undefined => {
+  let total = 0
+  for (const { rowSet, index } of shards) {
+    const rows = recorder.rowsOf(rowSet, index) ?? sources.get(layout.rowSet(rowSet).owner.id)?.shards[index]?.rows
+    if (rows === undefined) return undefined
+    total += rows
+  }
+  return total
+}
 
 /** What a node reads; what it only passes on, and nobody reads, needs no reading. */
 const lanesOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Lane> => {
@@ -269,5 +283,5 @@ const finished = Effect.fnUntraced(function* (
     const [line] = new TextDecoder().decode(lines).split("\n")
     return yield* stopped(node, JSON.parse(line!) as RejectedRow)
   }
-  yield* session.recorder.task(node, shard, artifacts, isFresh)
+  session.recorder.task(node, shard, artifacts, isFresh)
 })

@@ -87,6 +87,7 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
     session,
     drains.map(({ rowSet }) => rowSet)
   )
+  session.recorder.expect(node.id, total)
   let hasWritten = false
   const draft = yield* storing(where)(session.store.begin(key))
   const writer = writerOf(node.id, draft, () => (hasWritten = true))
@@ -102,7 +103,7 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
     batches += 1
     if (batches <= done) return
     yield* callOperator(where, call_timeout, () => fold.step(port, batch))
-    yield* session.recorder.advanced(node.id, batch.numRows, { total })
+    yield* session.recorder.advanced(node.id, batch.numRows)
     if (batches % every !== 0 || hasWritten) return
     yield* checkpoints.save(batches, yield* callOperator(where, call_timeout, () => fold.snapshot))
   })

@@ -146,13 +146,15 @@ const runAgain = (graph: Graph, nodes: ReadonlyArray<PlanNode>): ReadonlyArray<P
   return [...again]
 }
 
-/** Every reading of a row set's own columns, and whether the reader runs in a pass over that row set. */
+/** A reading of a row set's own column. */
 interface Use {
   readonly rowSet: RowSet
   readonly column: string
+  /** Of the pass over that row set in which it is read; undefined for a fold, a train or a union. */
   readonly depth: number | undefined
 }
 
+/** Consumers before producers, so that a route's inputs that it only passes on count only if somebody reads them there. */
 const usesOf = (
   plan: Plan,
   graph: Graph,
@@ -164,25 +166,27 @@ const usesOf = (
     if (owner.operator.kind !== "union") uses.push({ rowSet, column, depth })
     else for (const member of membersOf(owner)) use(member, column, undefined)
   }
-  const useWires = (node: PlanNode, depth: number | undefined): void => {
-    for (const wire of wiresOf(node)) {
-      if (wire._tag !== "Column") continue
+  const useWire = (node: PlanNode, input: string, wire: Wire, depth: number | undefined): void => {
+    if (wire._tag === "Column") {
       const { map, rowSet, column } = graph.origin(wire)
       if (map === undefined) use(rowSet, column, depth)
       else if (depth === undefined && !storedColumns(map).includes(column)) throw notStored(node, map, column)
+    } else if (wire._tag === "Stream") {
+      for (const column of graph.streamColumns(node, input, wire)) use(rowSetOf(wire.node, wire.port), column, depth)
     }
   }
-  for (const chain of chains) for (const node of [...chain.nodes, ...chain.again]) useWires(node, chain.depth)
-  for (const node of plan.nodes) {
-    if (node.operator.kind === "fold") useWires(node, undefined)
-    if (node.operator.kind !== "fold" && node.operator.kind !== "train") continue
+  const useNode = (node: PlanNode, depth: number | undefined): void => {
     for (const [input, wires] of Object.entries(node.inputs)) {
-      for (const wire of wires) {
-        if (wire._tag !== "Stream") continue
-        for (const column of graph.streamColumns(node, input, wire))
-          use(rowSetOf(wire.node, wire.port), column, undefined)
-      }
+      const isPassed = Object.keys(node.ports).length > 0 && !(input in node.operator.inputs) && !node.persist
+      const own = Object.keys(node.ports).map((port) => rowSetOf(node.id, port))
+      const isRead = uses.some(({ rowSet, column }) => own.includes(rowSet) && column === input)
+      if (!isPassed || isRead) for (const wire of wires) useWire(node, input, wire, depth)
     }
+  }
+  for (const chain of chains) for (const map of chain.again) useNode(map, chain.depth)
+  for (const node of plan.nodes.toReversed()) {
+    const chain = chains.find(({ nodes }) => nodes.includes(node))
+    if (node.operator.kind !== "union") useNode(node, chain?.depth)
   }
   return uses
 }

@@ -1,18 +1,17 @@
 /** Progress: what happens in a run, as it happens, for bars on a terminal and `--events`. */
-import { Context, Effect, Layer, PubSub } from "effect"
+import { Context, Layer, PubSub } from "effect"
 import type { Metrics } from "@bootlace/graph"
 
 export interface ProgressEvent {
   readonly node: string
-  /** Rows for nodes of a chain and folds, steps for a train. */
+  /** Rows; steps of a train. */
   readonly done: number
-  /** Known for nodes whose input is stored, and for trains. */
+  /** Of `done`, where it is known beforehand. */
   readonly total?: number
-  readonly rows: number
   /** Spent in the node so far. */
   readonly seconds: number
-  /** `cached`, `running` or `done`; a warning otherwise. */
-  readonly message: string
+  /** `started` comes before the first `running`; every node ends with `finished` or `cached`, or the run fails. */
+  readonly message: "started" | "running" | "finished" | "cached"
   readonly metrics: Metrics
 }
 
@@ -20,6 +19,3 @@ export interface ProgressEvent {
 export class Progress extends Context.Service<Progress, PubSub.PubSub<ProgressEvent>>()("@bootlace/runtime/Progress") {
   static readonly layer: Layer.Layer<Progress> = Layer.effect(Progress, PubSub.unbounded<ProgressEvent>())
 }
-
-export const publish = (event: ProgressEvent): Effect.Effect<void, never, Progress> =>
-  Effect.flatMap(Progress, (hub) => PubSub.publish(hub, event))

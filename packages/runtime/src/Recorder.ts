@@ -4,12 +4,14 @@
  */
 import { keyOf } from "@bootlace/data"
 import type { CommittedArtifact } from "@bootlace/data"
-import type { Metrics, NodeRecord, PlanNode, RunRecord, StoredArtifact, StoredRows } from "@bootlace/graph"
+import type { Metrics, NodeRecord, PlanNode, RunRecord, StoredArtifact } from "@bootlace/graph"
 import { Clock, Effect, PubSub } from "effect"
 import type { Keys, ShardRef } from "./Keys.ts"
-import { rowSetOf, storedColumns } from "./Layout.ts"
-import type { Layout, RowSetLayout } from "./Layout.ts"
+import { rowSetOf } from "./Layout.ts"
+import type { Layout } from "./Layout.ts"
 import type { ProgressEvent } from "./Progress.ts"
+import { indexRows } from "./RowIndex.ts"
+import type { IndexedRows } from "./RowIndex.ts"
 import { countsOf } from "./TaskOutput.ts"
 
 type Artifacts = Readonly<Record<string, CommittedArtifact>>
@@ -17,15 +19,15 @@ type Artifacts = Readonly<Record<string, CommittedArtifact>>
 interface Tally {
   seconds: number
   cached: boolean
+  started: boolean
   /** Rows or steps gone through in this run, committed or not. */
   advanced: number
+  total: number | undefined
   /** Of a chain's node, by shard. */
   readonly tasks: Map<string, Artifacts>
   /** Of a fold or train. */
   artifact: CommittedArtifact | undefined
 }
-
-type Told = Pick<ProgressEvent, "done" | "message"> & Partial<Pick<ProgressEvent, "total" | "metrics">>
 
 const shardId = (shard: ShardRef): string => `${shard.rowSet} ${shard.index}`
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, number) => total + number, 0)
@@ -49,7 +51,18 @@ export class Recorder {
     this.#nodes = new Map(
       layout.plan.nodes.map(({ id }) => {
         const seconds = before?.nodes[id]?.seconds ?? 0
-        return [id, { seconds, cached: true, advanced: 0, tasks: new Map(), artifact: undefined }]
+        return [
+          id,
+          {
+            seconds,
+            cached: true,
+            started: false,
+            advanced: 0,
+            total: undefined,
+            tasks: new Map(),
+            artifact: undefined
+          }
+        ]
       })
     )
   }
@@ -65,24 +78,45 @@ export class Recorder {
     })
   }
 
-  /** Rows or steps are through; nothing is committed yet. */
-  advanced(node: string, count: number, told: Partial<Told> = {}): Effect.Effect<void> {
-    const tally = this.#nodes.get(node)!
-    tally.advanced += count
-    return this.#tell(node, { done: tally.advanced, message: "running", ...told })
+  /** How many rows or steps are to come. */
+  expect(node: string, total: number | undefined): void {
+    this.#nodes.get(node)!.total = total
   }
 
-  #tell(node: string, told: Told): Effect.Effect<void> {
-    const { seconds, advanced } = this.#nodes.get(node)!
-    return PubSub.publish(this.#events, { node, metrics: {}, ...told, seconds, rows: Math.max(told.done, advanced) })
+  /** Rows of a shard, once its owner's task is in the store. */
+  rowsOf(rowSet: string, index: number): number | undefined {
+    const { owner, port } = this.#layout.rowSet(rowSet)
+    const task = this.#nodes.get(owner.id)!.tasks.get(shardId(this.#keys.parentShard({ rowSet, index })))
+    return task === undefined ? undefined : countsOf(task[port]!).rows
+  }
+
+  /** Rows or steps are through; nothing is committed yet. The first call says that the node has started. */
+  advanced(node: string, count: number, metrics: Metrics = {}): Effect.Effect<void> {
+    const tally = this.#nodes.get(node)!
+    const message = tally.started ? "running" : "started"
+    tally.started = true
+    tally.advanced += count
+    return this.#tell(node, message, metrics)
+  }
+
+  #tell(node: string, message: ProgressEvent["message"], metrics: Metrics = {}): Effect.Effect<void> {
+    const { seconds, advanced, total } = this.#nodes.get(node)!
+    const event = { node, message, metrics, seconds, done: advanced }
+    return PubSub.publish(this.#events, total === undefined ? event : { ...event, total })
   }
 
   /** A task over a shard is in the store. */
-  task(node: PlanNode, shard: ShardRef, artifacts: Artifacts, isFresh: boolean): Effect.Effect<void> {
+  task(node: PlanNode, shard: ShardRef, artifacts: Artifacts, isFresh: boolean): void {
     const tally = this.#nodes.get(node.id)!
     tally.tasks.set(shardId(shard), artifacts)
     tally.cached &&= !isFresh
-    return this.#tell(node.id, { done: this.#counts(node).rows_in, message: isFresh ? "done" : "cached" })
+  }
+
+  /** Every task of a chain's node is in the store. */
+  ended(node: PlanNode): Effect.Effect<void> {
+    const tally = this.#nodes.get(node.id)!
+    tally.advanced = this.#counts(node).rows_in
+    return this.#tell(node.id, tally.cached ? "cached" : "finished")
   }
 
   /** A fold or train is in the store. */
@@ -90,12 +124,7 @@ export class Recorder {
     const tally = this.#nodes.get(node.id)!
     tally.artifact = artifact
     tally.cached &&= !isFresh
-    const metrics = artifact.meta["metrics"] as Metrics
-    return this.#tell(node.id, {
-      done: artifact.meta["rows_in"] as number,
-      message: isFresh ? "done" : "cached",
-      metrics
-    })
+    return this.#tell(node.id, isFresh ? "finished" : "cached", artifact.meta["metrics"] as Metrics)
   }
 
   /** The tasks of a chain's node that are in the store, in the order of their shards. */
@@ -178,33 +207,15 @@ export class Recorder {
     })
   }
 
-  /** Row sets whose own tasks are all in the store, with the columns of the maps that are too (StoredRows reads them). */
-  get rows(): ReadonlyArray<StoredRows> {
-    return this.#layout.rowSets.flatMap((rowSet) => this.#storedRows(rowSet) ?? [])
+  /** Row sets whose own tasks are all in the store, with the columns of the maps that are too. */
+  get rows(): ReadonlyArray<IndexedRows> {
+    return indexRows(this.#layout, this.#keys, (node, shard) => this.#nodes.get(node.id)!.tasks.get(shardId(shard)))
   }
 
-  #storedRows({ id, owner, port }: RowSetLayout): StoredRows | undefined {
-    const shards = this.#keys.shards(id)
-    const base = shards.flatMap((shard) => {
-      const physical = this.#layout.rowSet(shard.rowSet)
-      const tasks = this.#nodes.get(physical.owner.id)!.tasks.get(shardId(this.#keys.parentShard(shard)))
-      return tasks === undefined ? [] : [tasks[physical.port]!.key]
-    })
-    if (base.length < shards.length) return undefined
-    const types = owner.ports[port]!
-    const members = new Set(shards.map((shard) => shard.rowSet))
-    const shared = Object.keys(types).filter((column) =>
-      [...members].every((member) => this.#layout.rowSet(member).stored.includes(column))
-    )
-    const columns = Object.fromEntries(shared.map((column) => [column, types[column]!]))
-    const keys = [...base]
-    for (const map of this.#layout.plan.nodes.filter((node) => node.operator.kind === "map" && node.rowSet === id)) {
-      const stored = storedColumns(map)
-      const tasks = this.#tasks(map)
-      if (stored.length === 0 || tasks.length < shards.length) continue
-      for (const column of stored) columns[`${map.id}.${column}`] = map.columns[column]!
-      keys.push(...tasks.map((artifacts) => Object.values(artifacts)[0]!.key))
-    }
-    return { node: owner.id, port, keys, columns }
+  /** Keys of everything that this run made or found. */
+  keysOf(node: string): ReadonlyArray<string> {
+    const { tasks, artifact } = this.#nodes.get(node)!
+    const ofTasks = [...tasks.values()].flatMap((artifacts) => Object.values(artifacts).map(({ key }) => key))
+    return artifact === undefined ? ofTasks : [...ofTasks, artifact.key]
   }
 }

@@ -5,8 +5,8 @@
  * Each stage is an idempotent function of (plan, store); a task's key says when it is done. That is the seam for durable
  * orchestration: one activity per task.
  */
-import { ArtifactStore, Files } from "@bootlace/data"
-import type { CommittedArtifact } from "@bootlace/data"
+import { ArtifactStore } from "@bootlace/data"
+import type { CommittedArtifact, Files } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"

@@ -87,22 +87,26 @@ export class TaskOutput {
 
   /** The artifacts by port. */
   get commit(): Effect.Effect<Readonly<Record<string, CommittedArtifact>>, DataError> {
-    const self = this
-    return Effect.gen(function* () {
-      const artifacts: Record<string, CommittedArtifact> = {}
-      for (const [name, port] of self.#ports) {
-        const last = port.splitter.finish()
-        if (last !== undefined && last.numRows > 0) yield* writeShard(port, last)
-        const isFirst = Object.keys(artifacts).length === 0
-        if (isFirst && self.rejected.length > 0) yield* port.draft.write(rejectedFile, linesOf(self.rejected))
-        if (port.ledger.length > 0) yield* port.draft.write(ledgerFile, linesOf(port.ledger))
-        const counts: Counts = { rows_in: self.rowsIn, rows: port.rows, rejected: self.rejected.length }
-        artifacts[name] = yield* port.draft.commit({ type: "rows", counts })
-      }
-      return artifacts
-    })
+    const commits = [...this.#ports].map(([name, port], i) =>
+      Effect.map(commitPort(port, this.rowsIn, this.rejected, i === 0), (artifact) => [name, artifact] as const)
+    )
+    return Effect.map(Effect.all(commits), Object.fromEntries)
   }
 }
+
+const commitPort = Effect.fnUntraced(function* (
+  port: Port,
+  rows_in: number,
+  rejected: ReadonlyArray<RejectedRow>,
+  isFirst: boolean
+) {
+  const last = port.splitter.finish()
+  if (last !== undefined && last.numRows > 0) yield* writeShard(port, last)
+  if (isFirst && rejected.length > 0) yield* port.draft.write(rejectedFile, linesOf(rejected))
+  if (port.ledger.length > 0) yield* port.draft.write(ledgerFile, linesOf(port.ledger))
+  const counts: Counts = { rows_in, rows: port.rows, rejected: rejected.length }
+  return yield* port.draft.commit({ type: "rows", counts })
+})
 
 const writeShard = (port: Port, shard: Batch): Effect.Effect<void, DataError> =>
   port.draft.write(`${String(port.files++).padStart(5, "0")}.arrow`, encodeShard([shard]), {

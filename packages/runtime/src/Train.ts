@@ -131,11 +131,12 @@ const makeModel = Effect.fnUntraced(function* <R>(session: Session, node: PlanNo
   const first = yield* checkpoints.resume(steps - 1, (files) =>
     callOperator(where, timeout, () => training.restore(files))
   )
-  yield* session.recorder.advanced(node.id, first, { total: steps })
+  session.recorder.expect(node.id, steps)
+  yield* session.recorder.advanced(node.id, first)
   for (let step = first; step < steps; step++) {
     const metrics = yield* callOperator(where, timeout, () => training.step(step))
     yield* checkFinite(node.id, step, metrics)
-    yield* session.recorder.advanced(node.id, 1, { total: steps, metrics })
+    yield* session.recorder.advanced(node.id, 1, metrics)
     const done = step + 1
     if (done % every !== 0 || done === steps) continue
     yield* checkpoints.save(done, yield* callOperator(where, timeout, () => training.snapshot))
