@@ -11,9 +11,7 @@ type Loss = ColumnWire<"loss", "training">
 /** Losses, summed; a number beside one is its weight. */
 export type LossesOf = ReadonlyArray<Loss | readonly [loss: Loss, weight: number]>
 
-type PortsOf<Op extends AnyOperator> = Op extends { readonly training?: infer Ports }
-  ? Extract<Ports, TrainingPorts>
-  : TrainingPorts
+type IsAny<T> = 0 extends 1 & T ? true : false
 
 type InnerIn<Ins> = {
   readonly [K in keyof Ins as Ins[K] extends { readonly optional: true } ? never : K]: InnerWire<Ins[K]>
@@ -26,14 +24,23 @@ type InnerWire<I> = I extends ColumnType
     ? ColumnWire<Type, "training">
     : never
 
+/** What the operator's type says of its life in training; where it says nothing, anything goes here and is checked later. */
+type InnerPorts<Op extends AnyOperator> = Op extends { readonly training?: infer Ports }
+  ? IsAny<Ports> extends true
+    ? { readonly in: any; readonly out: any }
+    : Ports extends TrainingPorts
+      ? { readonly in: InnerIn<Ports["inputs"]>; readonly out: InnerOut<Ports["outputs"]> }
+      : never
+  : never
+
 type InnerOut<Out extends Columns> = { readonly [K in keyof Out]: ColumnWire<Out[K], "training"> }
 
 /** As `node`, inside a training graph: the operator's training ports, and no model, because it is the one that is trained. */
 export type TrainingBuilder = <Op extends AnyOperator>(
   id: string,
   operator: Op,
-  given: ConfigOf<Op> & { readonly in: InnerIn<PortsOf<Op>["inputs"]> }
-) => InnerOut<PortsOf<Op>["outputs"]>
+  given: ConfigOf<Op> & { readonly in: InnerPorts<Op>["in"] }
+) => InnerPorts<Op>["out"]
 
 const build = (id: string, operator: AnyOperator, given: object): Readonly<Record<string, AnyWire>> => {
   const node: Composed = { id, operator, given: given as Composed["given"] }
