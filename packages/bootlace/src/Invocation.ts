@@ -1,0 +1,30 @@
+/** The options of a command, as handlers get them: plain values, nothing of the parser. */
+
+export interface PipelineOptions {
+  readonly file: string
+  /** `name=value` of params and matrix axes. */
+  readonly set: ReadonlyArray<string>
+  readonly seed: number | undefined
+  /** Refuse code of the project: no bootlace.config.ts. */
+  readonly noConfig: boolean
+}
+
+export interface RunOptions extends PipelineOptions {
+  readonly threads: number | undefined
+  readonly engine: "onnx" | "eager"
+  readonly store: string
+  readonly json: boolean
+  readonly events: string | undefined
+  readonly report: string | undefined
+  /** What was typed, to say how to resume. */
+  readonly command: string
+}
+
+export interface TryOptions {
+  readonly image: string
+  /** RUN:NODE. */
+  readonly model: string
+  readonly store: string
+  readonly engine: "onnx" | "eager"
+  readonly json: boolean
+}

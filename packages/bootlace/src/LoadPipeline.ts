@@ -1,0 +1,69 @@
+/** From a file name on the command line to a checked plan, with the project's operators; no model and no data is touched. */
+import { readPipeline } from "@bootlace/graph"
+import type { Plan, Registry } from "@bootlace/graph"
+import { Effect } from "effect"
+import { readdir, readFile } from "node:fs/promises"
+import { dirname, resolve } from "node:path"
+import { loadConfig, registryWith } from "./ConfigFile.ts"
+import type { Config } from "./ConfigFile.ts"
+import { usage } from "./Failure.ts"
+import type { Failure } from "./Failure.ts"
+import type { PipelineOptions } from "./Invocation.ts"
+
+export interface LoadedPipeline {
+  readonly plan: Plan
+  readonly config: Config
+  /** The pipeline file's folder: relative paths in configs start here. */
+  readonly directory: string
+}
+
+/** `--set name=value`, several times. */
+export const parseSet = (words: ReadonlyArray<string>): Effect.Effect<Readonly<Record<string, string>>, Failure> =>
+  Effect.gen(function* () {
+    const values: Record<string, string> = {}
+    for (const word of words) {
+      const at = word.indexOf("=")
+      if (at <= 0) return yield* usage(`error: --set ${word}: expected name=value`)
+      const name = word.slice(0, at)
+      if (Object.hasOwn(values, name)) return yield* usage(`error: --set ${name} stands twice`)
+      values[name] = word.slice(at + 1)
+    }
+    return values
+  })
+
+const missing = Effect.fnUntraced(function* (file: string, cause: unknown) {
+  const code = (cause as NodeJS.ErrnoException).code
+  if (code !== "ENOENT" && code !== "ENOTDIR")
+    return yield* usage(`error: ${file} not readable: ${(cause as Error).message}`)
+  const beside = yield* Effect.promise(() => readdir(dirname(resolve(file))).catch((): ReadonlyArray<string> => []))
+  const pipelines = beside.filter((name) => /\.ya?ml$/.test(name)).slice(0, 12)
+  const hint = pipelines.length === 0 ? "" : `\nhint: in that folder are ${pipelines.join(", ")}`
+  return yield* usage(`error: ${file} not found${hint}`)
+})
+
+/** The text with another seed; top-level keys stand at the beginning of a line. */
+const withSeed = (text: string, seed: number | undefined): string => {
+  if (seed === undefined) return text
+  return /^seed:.*$/m.test(text) ? text.replace(/^seed:.*$/m, `seed: ${seed}`) : `${text}\nseed: ${seed}\n`
+}
+
+/** Built-in operators and the project's. */
+export const loadRegistry = Effect.fnUntraced(function* (folder: string, noConfig: boolean) {
+  const { operators } = yield* Effect.promise(() => import("@bootlace/operators"))
+  const config = yield* loadConfig(folder, noConfig)
+  const all: Registry = yield* registryWith(operators, config)
+  return { registry: all, config }
+})
+
+/** Fails with Diagnostics for a wrong pipeline and with a Failure (exit 2) for a wrong invocation. */
+export const loadPipeline = Effect.fnUntraced(function* (options: PipelineOptions) {
+  const { file } = options
+  const set = yield* parseSet(options.set)
+  const text = yield* Effect.tryPromise(() => readFile(file, "utf8")).pipe(
+    Effect.catch((error) => missing(file, error.cause))
+  )
+  const directory = dirname(resolve(file))
+  const { registry, config } = yield* loadRegistry(directory, options.noConfig)
+  const plan = yield* readPipeline(withSeed(text, options.seed), { file, registry, set })
+  return { plan, config, directory } satisfies LoadedPipeline
+})

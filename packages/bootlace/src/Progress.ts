@@ -1,0 +1,152 @@
+/**
+ * Progress as text: bars with rate and time to go for a terminal, plain lines for a log. Pure: times come in, in milliseconds.
+ *
+ *   train      ########--------  412/800 steps  5.1/s  1 min 16 s left  itc_loss 2.31
+ *   3 of 21 nodes  00:41
+ */
+import type { ProgressEvent } from "@bootlace/runtime"
+import { printable } from "./Table.ts"
+
+export type Unit = "rows" | "steps"
+
+interface Bar {
+  readonly unit: Unit
+  readonly total: number | undefined
+  readonly done: number
+  /** (time, done) of the last advances, oldest first: the rate is taken over them. */
+  readonly recent: ReadonlyArray<readonly [number, number]>
+  readonly values: Readonly<Record<string, number>>
+}
+
+export interface Progress {
+  /** By node, of all nodes of the plan. */
+  readonly units: ReadonlyMap<string, Unit>
+  readonly started: number
+  readonly running: ReadonlyMap<string, Bar>
+  /** Finished as far as is known; a node over several shards can run again. True where nothing was computed. */
+  readonly finished: ReadonlyMap<string, boolean>
+}
+
+const rateWindow = 15_000
+
+export const startProgress = (units: ReadonlyMap<string, Unit>, now: number): Progress => ({
+  units,
+  started: now,
+  running: new Map(),
+  finished: new Map()
+})
+
+/** A warning is a message that is none of the three states. */
+export const isWarning = (event: ProgressEvent): boolean => !["running", "done", "cached"].includes(event.message)
+
+const barAfter = (bar: Bar | undefined, unit: Unit, event: ProgressEvent, now: number): Bar => {
+  const recent = bar?.recent ?? []
+  const kept = recent.filter(([time], i) => i === recent.length - 1 || now - time <= rateWindow)
+  return {
+    unit,
+    done: event.done,
+    total: event.total ?? bar?.total,
+    recent: [...kept, [now, event.done]],
+    values: Object.keys(event.metrics).length > 0 ? event.metrics : (bar?.values ?? {})
+  }
+}
+
+/** `now` in milliseconds. */
+export const advance = (progress: Progress, event: ProgressEvent, now: number): Progress => {
+  const { node } = event
+  const running = new Map(progress.running)
+  const finished = new Map(progress.finished)
+  if (event.message === "running") {
+    finished.delete(node)
+    running.set(node, barAfter(running.get(node), progress.units.get(node) ?? "rows", event, now))
+  } else if (!isWarning(event)) {
+    running.delete(node)
+    finished.set(node, event.message === "cached" && progress.finished.get(node) !== false)
+  }
+  return { ...progress, running, finished }
+}
+
+/** Per second, over the last quarter of a minute; undefined until something has been done. */
+export const rateOf = (bar: Pick<Bar, "recent">): number | undefined => {
+  const [first, last] = [bar.recent[0], bar.recent.at(-1)]
+  if (first === undefined || last === undefined || last[0] <= first[0] || last[1] <= first[1]) return undefined
+  return (1000 * (last[1] - first[1])) / (last[0] - first[0])
+}
+
+/** `0:41`, `12:07`, `1:02:33`. */
+export const clock = (milliseconds: number): string => {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000))
+  const two = (n: number) => String(n).padStart(2, "0")
+  const hours = Math.floor(seconds / 3600)
+  const minutes = Math.floor((seconds % 3600) / 60)
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`
+}
+
+const rateText = (rate: number): string =>
+  `${rate >= 100 ? Math.round(rate) : rate >= 10 ? rate.toFixed(1) : rate.toFixed(2)}/s`
+
+const valueText = (values: Readonly<Record<string, number>>): string =>
+  Object.entries(values)
+    .filter(([name]) => name.endsWith("loss") || name === "total")
+    .slice(0, 4)
+    .map(([name, value]) => `${name} ${value.toPrecision(3)}`)
+    .join("  ")
+
+const barText = (share: number, width: number): string => {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * width)
+  return "#".repeat(full) + "-".repeat(width - full)
+}
+
+const counted = (bar: Bar): string => `${bar.done}${bar.total === undefined ? "" : `/${bar.total}`} ${bar.unit}`
+
+const timeLeft = (bar: Bar): string | undefined => {
+  const rate = rateOf(bar)
+  if (rate === undefined || bar.total === undefined || bar.done >= bar.total) return undefined
+  return `${clock((1000 * (bar.total - bar.done)) / rate)} left`
+}
+
+const details = (bar: Bar): string => {
+  const rate = rateOf(bar)
+  return [counted(bar), rate === undefined ? undefined : rateText(rate), timeLeft(bar), valueText(bar.values)]
+    .filter((part) => part !== undefined && part !== "")
+    .join("  ")
+}
+
+const cut = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}\u2026`)
+
+const maxBars = 8
+
+/** What stands at the bottom of a terminal: at most nine lines, none longer than `width`. */
+export const renderBars = (progress: Progress, now: number, width: number): ReadonlyArray<string> => {
+  const names = [...progress.running.keys()].slice(0, maxBars)
+  const nameWidth = Math.min(28, Math.max(8, ...names.map((name) => name.length)))
+  const lines = names.map((name) => {
+    const bar = progress.running.get(name)!
+    const gauge = bar.total === undefined || bar.total === 0 ? " ".repeat(20) : barText(bar.done / bar.total, 20)
+    return cut(`${cut(printable(name), nameWidth).padEnd(nameWidth)}  ${gauge}  ${details(bar)}`, width)
+  })
+  const more = progress.running.size - names.length
+  const numCached = [...progress.finished.values()].filter(Boolean).length
+  const cached = numCached === 0 ? "" : ` (${numCached} cached)`
+  const summary = `${progress.finished.size} of ${progress.units.size} nodes${cached}  ${clock(now - progress.started)}${more > 0 ? `  ${more} more at work` : ""}`
+  return [...lines, cut(summary, width)]
+}
+
+const seconds = (value: number): string => (value < 10 ? `${value.toFixed(2)} s` : `${value.toFixed(1)} s`)
+
+/** One line of a log for the beginning and end of a node's work, and for warnings; undefined for what lies between. */
+export const plainLine = (before: Progress, event: ProgressEvent): string | undefined => {
+  const node = printable(event.node)
+  const unit = before.units.get(event.node) ?? "rows"
+  if (isWarning(event)) return `warning: ${node}: ${printable(event.message)}`
+  if (event.message === "running")
+    return before.running.has(event.node) || before.finished.has(event.node)
+      ? undefined
+      : `${node}: started${event.total === undefined ? "" : `, ${event.total} ${unit}`}`
+  if (event.message === "cached") return before.finished.has(event.node) ? undefined : `${node}: cached`
+  return `${node}: ${event.done} ${unit} done in ${seconds(event.seconds)}`
+}
+
+/** A log's line about work under way. */
+export const plainStatus = (progress: Progress): ReadonlyArray<string> =>
+  [...progress.running].map(([node, bar]) => `${printable(node)}: ${details(bar)}`)

@@ -1,0 +1,62 @@
+/** What a run prints when it is over: a table of results, or one JSON object. */
+import type { RunRecord } from "@bootlace/graph"
+import { duration, measurements, number, resultSets } from "@bootlace/report"
+import type { ResultSet } from "@bootlace/report"
+import { table } from "./Table.ts"
+
+const average = (values: ReadonlyArray<number>): number => values.reduce((sum, x) => sum + x, 0) / values.length
+
+const deviation = (values: ReadonlyArray<number>): number => {
+  const mean = average(values)
+  return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1))
+}
+
+const cell = (bySeed: ReadonlyMap<string, number> | undefined): string => {
+  const values = [...(bySeed?.values() ?? [])]
+  if (values.length === 0) return "-"
+  return values.length === 1 ? number(values[0]!) : `${number(average(values))} \u00b1 ${number(deviation(values))}`
+}
+
+/** One line per metric, one column per variant. */
+const setTable = (set: ResultSet): string =>
+  table(
+    [
+      { title: "node" },
+      { title: "metric" },
+      ...set.variants.map((variant) => ({ title: variant === "" ? "value" : variant, align: "right" as const }))
+    ],
+    set.columns.map((column, c) => [column.node, column.metric, ...set.variants.map((_, v) => cell(set.values[c]![v]))])
+  )
+
+/** The results; undefined where the run measured nothing. */
+export const resultsText = (record: RunRecord): string | undefined => {
+  const sets = resultSets(measurements(record))
+  return sets.length === 0 ? undefined : sets.map(setTable).join("\n\n")
+}
+
+/** `done in 4 min 05 s: 21 nodes, 3 cached, 12 rows rejected`. */
+export const summaryText = (record: RunRecord): string => {
+  const nodes = Object.values(record.nodes)
+  const cached = nodes.filter((node) => node.cached).length
+  const rejected = nodes.reduce((sum, node) => sum + node.rejected, 0)
+  const counts = [
+    `${nodes.length} nodes`,
+    ...(cached === 0 ? [] : [`${cached} cached`]),
+    ...(rejected === 0 ? [] : [`${rejected} rows rejected`])
+  ]
+  return `run ${record.run} ${record.status} in ${duration(record.seconds)}: ${counts.join(", ")}`
+}
+
+/** The object of `run --json`. */
+export const runJson = (record: RunRecord) => ({
+  run: record.run,
+  status: record.status,
+  seconds: record.seconds,
+  nodes: Object.fromEntries(
+    Object.entries(record.nodes).map(([id, { op, rows_in, rows_out, rejected, cached, seconds, artifact }]) => [
+      id,
+      { op, rows_in, rows_out, rejected, cached, seconds, artifact }
+    ])
+  ),
+  metrics: record.metrics
+})

@@ -1,0 +1,67 @@
+/** Progress on stderr while a run goes on: bars that redraw on a terminal, lines otherwise, and NDJSON into a file. */
+import { Progress as ProgressHub } from "@bootlace/runtime"
+import type { ProgressEvent } from "@bootlace/runtime"
+import { Clock, Effect, PubSub, Schedule } from "effect"
+import { createWriteStream } from "node:fs"
+import { usage } from "./Failure.ts"
+import { advance, isWarning, plainLine, plainStatus, renderBars, startProgress } from "./Progress.ts"
+import type { Progress, Unit } from "./Progress.ts"
+import type { Screen } from "./Screen.ts"
+
+const redrawEvery = "150 millis"
+const statusEvery = "20 seconds"
+
+/** Lines at the bottom of the terminal that are replaced each time. */
+class LiveLines {
+  #shown = 0
+
+  replace(lines: ReadonlyArray<string>): void {
+    const up = this.#shown === 0 ? "" : `\u001b[${this.#shown}A`
+    process.stderr.write(`${up}\u001b[0J${lines.map((line) => `${line}\n`).join("")}`)
+    this.#shown = lines.length
+  }
+}
+
+/** Opens a file for events; what it returns writes one line. */
+const eventWriter = Effect.fnUntraced(function* (path: string) {
+  const stream = createWriteStream(path, { flags: "w" })
+  yield* Effect.callback<void, ReturnType<typeof usage>>((resume) => {
+    stream.once("open", () => resume(Effect.void))
+    stream.once("error", (cause) => resume(Effect.fail(usage(`error: --events ${path}: ${cause.message}`))))
+  })
+  yield* Effect.addFinalizer(() => Effect.promise(() => new Promise<void>((done) => stream.end(() => done()))))
+  return (event: ProgressEvent, now: number) => {
+    stream.write(`${JSON.stringify({ time: new Date(now).toISOString(), ...event })}\n`)
+  }
+})
+
+/** Shows the progress of a run until the scope closes. */
+export const showProgress = Effect.fnUntraced(function* (
+  units: ReadonlyMap<string, Unit>,
+  screen: Screen,
+  events: string | undefined
+) {
+  const hub = yield* ProgressHub
+  const write = events === undefined ? undefined : yield* eventWriter(events)
+  const subscription = yield* PubSub.subscribe(hub)
+  const live = screen.live ? new LiveLines() : undefined
+  let progress: Progress = startProgress(units, yield* Clock.currentTimeMillis)
+
+  const take = Effect.gen(function* () {
+    const event = yield* PubSub.take(subscription)
+    const now = yield* Clock.currentTimeMillis
+    write?.(event, now)
+    const line = plainLine(progress, event)
+    progress = advance(progress, event, now)
+    if (live !== undefined && !isWarning(event)) return
+    live?.replace([])
+    if (line !== undefined) process.stderr.write(`${line}\n`)
+  })
+  const draw = Effect.map(Clock.currentTimeMillis, (now) => {
+    if (live !== undefined) live.replace(renderBars(progress, now, screen.width))
+    else for (const line of plainStatus(progress)) process.stderr.write(`${line}\n`)
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(() => live?.replace([])))
+  yield* Effect.forkScoped(Effect.forever(take))
+  yield* Effect.forkScoped(Effect.schedule(draw, Schedule.spaced(screen.live ? redrawEvery : statusEvery)))
+})

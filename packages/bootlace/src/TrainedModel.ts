@@ -1,0 +1,236 @@
+/**
+ * A trained model to try: captions, classes and scores for one image at a time, by the same operators that pipelines use.
+ *
+ * The model is a node of a run (`latest`, an id or its beginning) or a folder with config.json and model.safetensors.
+ */
+import {
+  ArtifactStore,
+  columnOf,
+  decodeImage,
+  floatsOf,
+  imageColumn,
+  makeBatch,
+  rowIdVector,
+  sha256,
+  sourceRowIds,
+  textColumn,
+  textsOf
+} from "@bootlace/data"
+import type { Vectors } from "@bootlace/data"
+import { NodeError } from "@bootlace/graph"
+import type { Artifact, MapBody } from "@bootlace/graph"
+import { Captioner, ImageEncoder, ITC, ITM, TextEncoder } from "@bootlace/operators"
+import type { LoadedModels } from "@bootlace/operators"
+import { Effect, ManagedRuntime, Schema } from "effect"
+import { readdir, readFile, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { usage } from "./Failure.ts"
+import { findRun } from "./FindRun.ts"
+import { machinery } from "./Machinery.ts"
+
+export interface OpenOptions {
+  /** Default `.bootlace`. */
+  readonly store?: string
+  readonly engine?: "onnx" | "eager"
+  readonly threads?: number
+}
+
+/** An image file's path, or its bytes: JPEG, PNG or WebP. */
+export type ImageInput = string | Uint8Array
+
+export interface Classified {
+  readonly label: string
+  /** Cosine of the image and the label's sentences. */
+  readonly score: number
+}
+export interface Scored {
+  /** Cosine of image and text. */
+  readonly itc_score: number
+  /** In [0, 1]; of BLIP models only. */
+  readonly match_probability?: number
+}
+
+export interface TrainedModel {
+  /** A caption, decoded greedily. BLIP models only. */
+  readonly caption: (image: ImageInput) => Promise<string>
+  /** Labels by falling score. `templates` are sentences with {label}; their cosines are averaged. */
+  readonly classify: (
+    image: ImageInput,
+    labels: ReadonlyArray<string>,
+    templates?: ReadonlyArray<string>
+  ) => Promise<ReadonlyArray<Classified>>
+  readonly score: (image: ImageInput, text: string) => Promise<Scored>
+  /** Ends the engine. */
+  readonly close: () => Promise<void>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+interface MapOperator {
+  readonly name: string
+  readonly config: Schema.Codec<never, unknown, never, never>
+  readonly body: MapBody<never, LoadedModels>
+}
+
+const readable = Effect.fnUntraced(function* (path: string) {
+  return yield* Effect.tryPromise({
+    try: () => readFile(path),
+    catch: (cause) => usage(`error: image ${path} not readable: ${(cause as Error).message}`)
+  })
+})
+
+/** The bytes, known to decode. */
+const imageBytes = Effect.fnUntraced(function* (image: ImageInput) {
+  const bytes: Uint8Array = typeof image === "string" ? yield* readable(image) : image
+  const where = { file: typeof image === "string" ? image : "image" }
+  yield* decodeImage(bytes, { where }).pipe(Effect.mapError((error) => usage(`error: ${error.message}`)))
+  return bytes
+})
+
+/** One operator on a handful of rows, with its default config; every row has to come through. */
+const apply = Effect.fnUntraced(function* (
+  operator: unknown,
+  artifact: Artifact | undefined,
+  rows: number,
+  columns: Vectors
+) {
+  // Each operator has a config type of its own; here it is only decoded from nothing and handed back.
+  const { name, config, body } = operator as MapOperator
+  const call = yield* body.open({
+    node: name,
+    config: yield* Schema.decodeUnknownEffect(config)({}).pipe(Effect.orDie),
+    seed: 0,
+    artifacts: artifact === undefined ? {} : { model: artifact },
+    directory: "."
+  })
+  const made = yield* call(makeBatch({ row_id: rowIdVector(sourceRowIds(sha256(name), 0, rows)), ...columns }))
+  const [bad] = made.rejected
+  if (bad !== undefined) return yield* new NodeError({ code: bad.code, node: name, row: bad.row, detail: bad.reason })
+  return makeBatch(made.columns)
+})
+
+const repeated = <A>(value: A, times: number): ReadonlyArray<A> => Array.from({ length: times }, () => value)
+
+/** Cosines of one image with each text, and the image's tokens for further use. */
+const compare = Effect.fnUntraced(function* (artifact: Artifact, bytes: Uint8Array, texts: ReadonlyArray<string>) {
+  const n = texts.length
+  const image = yield* apply(ImageEncoder, artifact, n, { image: imageColumn(repeated({ bytes }, n)) })
+  const text = yield* apply(TextEncoder, artifact, n, { text: textColumn(texts) })
+  const scores = yield* apply(ITC, undefined, n, {
+    image_embeds: columnOf(image, "image_embeds"),
+    text_embeds: columnOf(text, "text_embeds")
+  })
+  return { image, scores: floatsOf(columnOf(scores, "itc_score")) }
+})
+
+const captionOf = Effect.fnUntraced(function* (artifact: Artifact, image: ImageInput) {
+  const bytes = yield* imageBytes(image)
+  const made = yield* apply(Captioner, artifact, 1, { image: imageColumn([{ bytes }]) })
+  return textsOf(columnOf(made, "caption"))[0] ?? ""
+}, Effect.scoped)
+
+const classesOf = Effect.fnUntraced(function* (
+  artifact: Artifact,
+  image: ImageInput,
+  labels: ReadonlyArray<string>,
+  templates: ReadonlyArray<string>
+) {
+  if (labels.length === 0) return []
+  const bytes = yield* imageBytes(image)
+  const sentences = labels.flatMap((label) => templates.map((template) => template.replaceAll("{label}", label)))
+  const { scores } = yield* compare(artifact, bytes, sentences)
+  const per = templates.length
+  return labels
+    .map((label, i): Classified => {
+      const own = scores.slice(i * per, (i + 1) * per)
+      return { label, score: own.reduce((sum, score) => sum + score, 0) / per }
+    })
+    .sort((a, b) => b.score - a.score)
+}, Effect.scoped)
+
+const isBlip = Effect.fnUntraced(function* (artifact: Artifact) {
+  const config = JSON.parse(new TextDecoder().decode(yield* artifact.read("config.json"))) as Readonly<
+    Record<string, unknown>
+  >
+  return config["architecture"] === "blip" || config["model_type"] === "blip"
+})
+
+const scoreOf = Effect.fnUntraced(function* (artifact: Artifact, image: ImageInput, text: string) {
+  const bytes = yield* imageBytes(image)
+  const { image: encoded, scores } = yield* compare(artifact, bytes, [text])
+  const itc_score = scores[0]!
+  if (!(yield* isBlip(artifact))) return { itc_score } satisfies Scored
+  const made = yield* apply(ITM, artifact, 1, {
+    image_tokens: columnOf(encoded, "image_tokens"),
+    text: textColumn([text])
+  })
+  return { itc_score, match_probability: floatsOf(columnOf(made, "match_probability"))[0]! } satisfies Scored
+}, Effect.scoped)
+
+const isModelFolder = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    stat(join(path, "config.json")).then(
+      (found) => found.isFile(),
+      () => false
+    )
+  )
+
+/** Files of a folder as an artifact: its digest is that of its weights. */
+const folderArtifact = Effect.fnUntraced(function* (folder: string) {
+  const files = yield* Effect.promise(() => readdir(folder))
+  const read = (name: string) =>
+    Effect.tryPromise({
+      try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
+      catch: (cause) => new NodeError({ code: "R402", node: "model", detail: (cause as Error).message })
+    })
+  const digest = sha256(yield* read("model.safetensors"))
+  return { type: "model", digest, files, read } satisfies Artifact
+})
+
+const runArtifact = Effect.fnUntraced(function* (root: string, run: string, node: string | undefined) {
+  const store = yield* ArtifactStore
+  const record = yield* findRun(root, run)
+  const models = record.artifacts.filter((artifact) => artifact.type === "model")
+  const wanted = node === undefined ? models.at(-1) : models.find((artifact) => artifact.node === node)
+  const known = models.map((artifact) => artifact.node).join(", ") || "none"
+  if (wanted === undefined)
+    return yield* usage(`error: run ${record.run} has no model of a node ${node ?? ""}\nhint: its models are ${known}`)
+  const committed = yield* store.open(wanted.key)
+  if (committed === undefined)
+    return yield* usage(`error: the model of ${wanted.node} has gone from the store\nhint: run the pipeline again`)
+  const read = (name: string) =>
+    Effect.mapError(
+      committed.read(name),
+      (error) => new NodeError({ code: "R402", node: wanted.node, detail: error.message })
+    )
+  return {
+    type: "model",
+    digest: committed.digest,
+    files: committed.files.map((file) => file.name),
+    read
+  } satisfies Artifact
+})
+
+/** Opens a model for trying. Without a node, the run's last model. Rejects with a message that says what is missing. */
+export const open = async (runOrFolder: string, node?: string, options: OpenOptions = {}): Promise<TrainedModel> => {
+  const root = options.store ?? ".bootlace"
+  const runtime = ManagedRuntime.make(
+    machinery({ store: root, engine: options.engine ?? "onnx", threads: options.threads })
+  )
+  const close = () => runtime.dispose()
+  const found = Effect.gen(function* () {
+    if (yield* isModelFolder(runOrFolder)) return yield* folderArtifact(runOrFolder)
+    return yield* runArtifact(root, runOrFolder, node)
+  })
+  const artifact = await runtime.runPromise(found).catch(async (cause: unknown) => {
+    await close()
+    throw cause
+  })
+  return {
+    caption: (image) => runtime.runPromise(captionOf(artifact, image)),
+    classify: (image, labels, templates = ["{label}"]) =>
+      runtime.runPromise(classesOf(artifact, image, labels, templates)),
+    score: (image, text) => runtime.runPromise(scoreOf(artifact, image, text)),
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * `bootlace run`: check, run, report. Nothing is computed before the whole pipeline is checked; an interrupted or failed run
+ * keeps what it committed, and the same command goes on from there.
+ */
+import type { Files } from "@bootlace/data"
+import { Engine } from "@bootlace/engine"
+import type { Plan, RunRecord } from "@bootlace/graph"
+import type { LoadedModels } from "@bootlace/operators"
+import { lastRun, overBudget, runPlan } from "@bootlace/runtime"
+import { Effect } from "effect"
+import { join, resolve } from "node:path"
+import { attributionOf } from "../ConfigFile.ts"
+import { Failure, failureText } from "../Failure.ts"
+import type { RunOptions } from "../Invocation.ts"
+import { loadPipeline } from "../LoadPipeline.ts"
+import type { LoadedPipeline } from "../LoadPipeline.ts"
+import { machinery } from "../Machinery.ts"
+import type { Unit } from "../Progress.ts"
+import { resultsText, runJson, summaryText } from "../RunSummary.ts"
+import { note, out, stderrScreen } from "../Screen.ts"
+import { showProgress } from "../ShowProgress.ts"
+import { writeReport } from "../WriteReport.ts"
+
+const unitsOf = (plan: Plan): ReadonlyMap<string, Unit> =>
+  new Map(plan.nodes.map((node) => [node.id, node.operator.kind === "train" ? "steps" : "rows"]))
+
+/** What operators may ask for. */
+type Services = Engine | LoadedModels | Files
+
+const runAndShow = Effect.fnUntraced(function* ({ plan, directory }: LoadedPipeline, options: RunOptions) {
+  const executor = yield* Engine
+  yield* showProgress(unitsOf(plan), stderrScreen(), options.events)
+  return yield* runPlan<Services>(plan, { directory, numerics: executor.numerics, engine: executor.numerics })
+}, Effect.scoped)
+
+/** A report that can't be made doesn't undo a run. */
+const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) => {
+  const path = options.report ?? join(options.store, "runs", record.run, "report.html")
+  const attribution = attributionOf(
+    loaded.config,
+    loaded.plan.nodes.map((node) => node.operator.name)
+  )
+  return writeReport({ record, path, command: options.command, attribution }).pipe(
+    Effect.as(path),
+    Effect.catch((failure) => Effect.as(note(failure.message), undefined))
+  )
+}
+
+const finish = Effect.fnUntraced(function* (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) {
+  const path = yield* report(record, loaded, options)
+  if (options.json) yield* out(JSON.stringify(runJson(record)))
+  else {
+    const results = resultsText(record)
+    if (results !== undefined) yield* out(results)
+    yield* note(summaryText(record))
+  }
+  if (path !== undefined) yield* options.json ? note(`report ${path}`) : out(`report ${path}`)
+  const over = overBudget(loaded.plan, record)
+  if (over.length === 0) return
+  const counts = over.map((id) => `${id}: ${record.nodes[id]!.rejected} of ${record.nodes[id]!.rows_in} rows`)
+  return yield* new Failure({
+    exit: 3,
+    message: `error: more rows were rejected than on_bad_row allows\n  ${counts.join("\n  ")}\nhint: the report lists the reasons; raise budget if they are harmless`
+  })
+})
+
+const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options: RunOptions) {
+  if (options.json) {
+    const record = yield* lastRun(resolve(options.store), plan.hash).pipe(Effect.orElseSucceed(() => undefined))
+    if (record !== undefined) yield* out(JSON.stringify(runJson(record)))
+  }
+  return yield* new Failure({ exit: 1, message: failureText(error), resume: options.command })
+})
+
+export const run = Effect.fnUntraced(function* (options: RunOptions) {
+  const loaded = yield* loadPipeline(options)
+  const work = Effect.gen(function* () {
+    const record = yield* runAndShow(loaded, options).pipe(Effect.catch((error) => failed(error, loaded.plan, options)))
+    yield* finish(record, loaded, options)
+  })
+  yield* work.pipe(Effect.provide(machinery(options)))
+})

@@ -1,0 +1,2 @@
+/** bootlace/data: images, Arrow, shards, the artifact store. */
+export * from "@bootlace/data"

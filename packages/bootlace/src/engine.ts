@@ -1,0 +1,2 @@
+/** bootlace/engine: capture, compile and run tensor programs. */
+export * from "@bootlace/engine"

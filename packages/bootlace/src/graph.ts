@@ -1,0 +1,2 @@
+/** bootlace/graph: what a pipeline is. */
+export * from "@bootlace/graph"

@@ -1,0 +1,2 @@
+/** bootlace/operators: the built-in operators. */
+export * from "@bootlace/operators"

@@ -1,0 +1,2 @@
+/** bootlace/runtime: running plans. */
+export * from "@bootlace/runtime"

@@ -1,0 +1,97 @@
+import { it } from "@effect/vitest"
+import { assert, describe } from "vitest"
+import type { ProgressEvent } from "@bootlace/runtime"
+import { advance, clock, plainLine, plainStatus, rateOf, renderBars, startProgress } from "../src/Progress.ts"
+import type { Progress, Unit } from "../src/Progress.ts"
+
+const units = (...nodes: ReadonlyArray<string>): ReadonlyMap<string, Unit> =>
+  new Map(nodes.map((node) => [node, node === "train" ? "steps" : "rows"]))
+
+const event = (node: string, message: string, more: Partial<ProgressEvent> = {}): ProgressEvent => ({
+  node,
+  message,
+  done: 0,
+  rows: 0,
+  seconds: 0,
+  metrics: {},
+  ...more
+})
+
+const play = (nodes: ReadonlyArray<string>, events: ReadonlyArray<readonly [number, ProgressEvent]>): Progress =>
+  events.reduce((progress, [at, each]) => advance(progress, each, at), startProgress(units(...nodes), 0))
+
+const train = (done: number, total = 800): ProgressEvent =>
+  event("train", "running", { done, total, metrics: { itc_loss: 2.3142, learning_rate: 0.001 } })
+
+describe("Progress", () => {
+  it("shows bar, rate and time to go", () => {
+    const progress = play(
+      ["web", "train", "a", "b", "c"],
+      [
+        [0, event("web", "cached", { done: 6144 })],
+        [0, train(0)],
+        [10_000, train(100)],
+        [20_000, train(200)]
+      ]
+    )
+    assert.deepStrictEqual(renderBars(progress, 20_000, 120), [
+      "train     #####---------------  200/800 steps  10.0/s  1:00 left  itc_loss 2.31",
+      "1 of 5 nodes (1 cached)  0:20"
+    ])
+  })
+
+  it("takes the rate over the last quarter of a minute", () => {
+    const steps = [0, 10, 20, 30, 40].map((done, i) => [i * 10_000, train(done, 1000)] as const)
+    const progress = play(["train"], [...steps, [41_000, train(140, 1000)]])
+    assert.approximately(rateOf(progress.running.get("train")!)!, 110 / 11, 1e-9)
+  })
+
+  it("says nothing of rates and times it doesn't know", () => {
+    const progress = play(["pairs"], [[0, event("pairs", "running")]])
+    assert.deepStrictEqual(plainStatus(progress), ["pairs: 0 rows"])
+    assert.isUndefined(rateOf(progress.running.get("pairs")!))
+  })
+
+  it("never writes a line wider than the terminal, nor more than nine", () => {
+    const nodes = Array.from({ length: 30 }, (_, i) => `a_node_with_a_very_long_name_${i}[data=both,seed=${i}]`)
+    const lines = renderBars(
+      play(
+        nodes,
+        nodes.map((node, i) => [i, event(node, "running", { total: 10 })])
+      ),
+      1000,
+      60
+    )
+    assert.strictEqual(lines.length, 9)
+    assert.isTrue(lines.every((line) => line.length <= 60))
+    assert.include(lines.at(-1)!, "22 more at work")
+  })
+
+  it("counts a node over several shards as finished when its last shard is", () => {
+    const progress = play(
+      ["web"],
+      [
+        [0, event("web", "running")],
+        [1, event("web", "done")],
+        [2, event("web", "running")]
+      ]
+    )
+    assert.strictEqual(progress.finished.size, 0)
+    const after = advance(progress, event("web", "cached"), 3)
+    assert.strictEqual(after.finished.size, 1)
+  })
+
+  it("writes plain lines without control characters", () => {
+    const before = play(["a"], [])
+    const running = play(["a"], [[0, event("a", "running")]])
+    assert.strictEqual(plainLine(before, event("a\u001b[2J", "running", { total: 3 })), "a\ufffd[2J: started, 3 rows")
+    assert.isUndefined(plainLine(running, event("a", "running", { done: 1 })))
+    assert.strictEqual(plainLine(running, event("a", "done", { done: 3, seconds: 1.234 })), "a: 3 rows done in 1.23 s")
+    assert.strictEqual(plainLine(before, event("a", "cached")), "a: cached")
+    assert.strictEqual(plainLine(before, event("a", "disk is nearly full")), "warning: a: disk is nearly full")
+  })
+
+  it("writes times as a clock", () => {
+    assert.deepStrictEqual([0, 41_000, 727_000, 3_753_000].map(clock), ["0:00", "0:41", "12:07", "1:02:33"])
+  })
+})
