@@ -127,7 +127,8 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     }
   })
 
-const weightsWithGradient = ({ graph }: CompiledSession) => Object.keys(under("g:", graph.outputs))
+const weightsWithGradient = ({ outputs }: CompiledSession) =>
+  outputs.filter((name) => name.startsWith("g:")).map((name) => name.slice(2))
 
 const takeStep = (training: Training, inputs: HostTensors, learning_rate: number) =>
   Effect.gen(function* () {

@@ -28,7 +28,7 @@ export type Command =
   /** Copies of the tensors whose names start with `prefix`, named without it. */
   | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
   | { readonly _tag: "Drop"; readonly space: number }
-  | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array }
+  | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array; readonly arena: boolean }
   | { readonly _tag: "Release"; readonly session: number }
   | {
       readonly _tag: "Run"

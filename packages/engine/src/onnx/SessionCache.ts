@@ -11,7 +11,8 @@ import type { SessionClient } from "./SessionClient.ts"
 
 export interface CompiledSession {
   readonly session: number
-  readonly graph: Graph
+  /** Names of the graph's outputs. */
+  readonly outputs: ReadonlyArray<string>
 }
 
 export interface SessionCache {
@@ -26,12 +27,20 @@ interface Entry extends CompiledSession {
 const capacity = 64
 let sessions = 0
 
-const compile = (client: SessionClient, build: () => Graph): Effect.Effect<CompiledSession, EngineError> =>
+/**
+ * A session's arena keeps its largest memory for good, for about a tenth more speed. A program's first session has one; those for further
+ * shapes share the process's memory, or a training over several text lengths would hold the sum of all of theirs.
+ */
+const compile = (
+  client: SessionClient,
+  build: () => Graph,
+  arena: boolean
+): Effect.Effect<CompiledSession, EngineError> =>
   Effect.gen(function* () {
     const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
     const session = ++sessions
-    yield* client.ask(graph.name, { _tag: "Compile", session, model: lower(graph) })
-    return { session, graph }
+    yield* client.ask(graph.name, { _tag: "Compile", session, model: lower(graph), arena })
+    return { session, outputs: Object.keys(graph.outputs) }
   })
 
 /** Capture throws EngineErrors only; anything else is a bug of ours and must not look like a user's. */
@@ -46,19 +55,23 @@ export const makeSessionCache = (client: SessionClient): Effect.Effect<SessionCa
     const release = ({ session }: CompiledSession) =>
       Effect.ignore(client.ask("onnx executor", { _tag: "Release", session }))
     yield* Effect.addFinalizer(() => Effect.forEach(entries, release, { discard: true }))
+    // Not interruptible: a session that was compiled and not noted would never be released.
     const get: SessionCache["get"] = (program, key, graph) =>
-      Effect.gen(function* () {
-        const known = [...entries].find((entry) => entry.program === program && entry.key === key)
-        const entry: Entry = known ?? { program, key, ...(yield* compile(client, graph)) }
-        // A set keeps insertion order: the first is the one unused for longest.
-        entries.delete(entry)
-        entries.add(entry)
-        const [oldest] = entries
-        if (entries.size > capacity && oldest !== undefined) {
-          entries.delete(oldest)
-          yield* release(oldest)
-        }
-        return entry
-      })
+      Effect.uninterruptible(
+        Effect.gen(function* () {
+          const alike = [...entries].filter((entry) => entry.program === program)
+          const known = alike.find((entry) => entry.key === key)
+          const entry: Entry = known ?? { program, key, ...(yield* compile(client, graph, alike.length === 0)) }
+          // A set keeps insertion order: the first is the one unused for longest.
+          entries.delete(entry)
+          entries.add(entry)
+          const [oldest] = entries
+          if (entries.size > capacity && oldest !== undefined) {
+            entries.delete(oldest)
+            yield* release(oldest)
+          }
+          return entry
+        })
+      )
     return { get }
   })

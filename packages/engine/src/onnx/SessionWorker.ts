@@ -12,7 +12,6 @@ import { cell, inPlace } from "./Protocol.ts"
 import type { Command, FromWorker, Request, WorkerOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
 
-
 const port = parentPort!
 const options = workerData as WorkerOptions
 const spaces = new Map<number, Map<string, Tensor>>()
@@ -34,12 +33,13 @@ const toHost = (tensor: Tensor): HostTensor => ({
 })
 
 /** Memory patterns plan one block per session for good; without them the same speed takes two thirds of the memory. */
-const compile = (model: Uint8Array): Promise<InferenceSession> =>
+const compile = (model: Uint8Array, arena: boolean): Promise<InferenceSession> =>
   runtime!.InferenceSession.create(model, {
     executionProviders: ["cpu"],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     enableMemPattern: false,
+    enableCpuMemArena: arena,
     graphOptimizationLevel: "all",
     logSeverityLevel: 3
   })
@@ -102,7 +102,7 @@ async function answer(command: Command): Promise<HostTensors> {
       spaces.delete(command.space)
       return {}
     case "Compile":
-      sessions.set(command.session, await compile(command.model))
+      sessions.set(command.session, await compile(command.model, command.arena))
       return {}
     case "Release":
       await sessions.get(command.session)?.release()
