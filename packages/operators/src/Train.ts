@@ -5,7 +5,8 @@
  *   graph   tensor operators, composed into one differentiable program      minimize  the losses to sum
  *
  * `objectives: [itc, itm, lm]` stands for BLIP's graph (Li et al. 2022, section 3.2), `[itc]` for CLIP's (Radford et al. 2021,
- * section 2.3). The model artifact holds history.json too: losses, learning rate and gradient norm of every step.
+ * section 2.3); `objectives: { itc: { twin: false }, lm: {} }` tells their operators more. The model artifact has history.json
+ * too: losses, learning rate and gradient norm of every step.
  */
 import { NodeError, Operator } from "@bootlace/graph"
 import type { NodeSpec } from "@bootlace/graph"
@@ -17,33 +18,50 @@ import { openTraining } from "./tensor/TrainingRun.ts"
 
 const losses = { itc: "itc.itc_loss", itm: "itm.itm_loss", lm: "lm.lm_loss" } as const
 
-const isObjectives = (value: unknown): value is ReadonlyArray<Objective> =>
-  Array.isArray(value) && value.length > 0 && value.every((one) => (objectives as ReadonlyArray<unknown>).includes(one))
+type NodeConfig = Readonly<Record<string, unknown>>
+/** The operators' configs by objective. */
+type Wanted = Partial<Readonly<Record<Objective, NodeConfig>>>
+
+const isObject = (value: unknown): value is NodeConfig =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Undefined for what is no such config: its schema says so, later and with its place. */
+const wantedOf = (spelled: unknown, label_smoothing: unknown): Wanted | undefined => {
+  const map = Array.isArray(spelled) ? Object.fromEntries(spelled.map((objective) => [objective, {}])) : spelled
+  if (!isObject(map)) return undefined
+  const entries = Object.entries(map)
+  const known = entries.every(
+    ([name, config]) => objectives.some((objective) => objective === name) && isObject(config)
+  )
+  if (!known || entries.length === 0) return undefined
+  const wanted: Wanted = map as Wanted
+  const lm = wanted.lm && { ...(label_smoothing === undefined ? {} : { label_smoothing }), ...wanted.lm }
+  return lm === undefined ? wanted : { ...wanted, lm }
+}
 
 /** The graph of these objectives. ITM draws its negatives by ITC's similarity, so it brings ITC along. */
-const standardGraph = (wanted: ReadonlyArray<Objective>, label_smoothing: unknown): Record<string, NodeSpec> => {
-  const has = (objective: Objective): boolean => wanted.includes(objective)
+const standardGraph = ({ itc, itm, lm }: Wanted): Record<string, NodeSpec> => {
   const image_tokens = "image.image_tokens"
   const text = "pairs.text"
   const graph: Record<string, NodeSpec> = { image: { op: "ImageEncoder", in: { image: "pairs.image" }, config: {} } }
-  if (has("itc") || has("itm")) {
+  if (itc !== undefined || itm !== undefined) {
     graph["text"] = { op: "TextEncoder", in: { text }, config: {} }
     const embeds = { image_embeds: "image.image_embeds", text_embeds: "text.text_embeds" }
-    graph["itc"] = { op: "ITC", in: embeds, config: has("itc") ? {} : { twin: false } }
+    graph["itc"] = { op: "ITC", in: embeds, config: itc ?? { twin: false } }
   }
-  if (has("itm")) graph["itm"] = { op: "ITM", in: { image_tokens, text, similarity: "itc.similarity" }, config: {} }
-  if (has("lm")) {
-    const config = label_smoothing === undefined ? {} : { label_smoothing }
-    graph["lm"] = { op: "LMDecoder", in: { image_tokens, text }, config }
+  if (itm !== undefined) {
+    graph["itm"] = { op: "ITM", in: { image_tokens, text, similarity: "itc.similarity" }, config: itm }
   }
+  if (lm !== undefined) graph["lm"] = { op: "LMDecoder", in: { image_tokens, text }, config: lm }
   return graph
 }
 
 const rewrite = (node: NodeSpec): Operator.Rewritten | undefined => {
-  const { objectives: wanted, label_smoothing, ...config } = node.config
-  if (node.graph !== undefined || !isObjectives(wanted)) return undefined
-  const minimize = objectives.filter((objective) => wanted.includes(objective)).map((objective) => losses[objective])
-  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted, label_smoothing), minimize }
+  const { objectives: spelled, label_smoothing, ...config } = node.config
+  const wanted = wantedOf(spelled, label_smoothing)
+  if (node.graph !== undefined || wanted === undefined) return undefined
+  const minimize = objectives.filter((objective) => wanted[objective] !== undefined).map((each) => losses[each])
+  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted), minimize }
   return { nodes: { train }, as: "train" }
 }
 

@@ -10,6 +10,9 @@ const count = (minimum: number) => Schema.Int.check(Schema.isGreaterThanOrEqualT
 export const objectives = ["itc", "itm", "lm"] as const
 export type Objective = (typeof objectives)[number]
 
+const nodeConfig = (operator: string) =>
+  Schema.optionalKey(Schema.Record(Schema.String, Schema.Json).annotate({ description: `config of ${operator}` }))
+
 export const TrainConfig = Schema.Struct({
   steps: count(1).annotate({ description: "optimiser steps" }),
   batch_size: count(2)
@@ -39,8 +42,12 @@ export const TrainConfig = Schema.Struct({
     .annotate({ description: "steps between checkpoints" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),
   objectives: Schema.optionalKey(
-    Schema.NonEmptyArray(Schema.Literals(objectives)).annotate({
-      description: "instead of a graph: the standard one for these losses on `pairs`, summed"
+    Schema.Union([
+      Schema.NonEmptyArray(Schema.Literals(objectives)),
+      Schema.Struct({ itc: nodeConfig("ITC"), itm: nodeConfig("ITM"), lm: nodeConfig("LMDecoder") })
+    ]).annotate({
+      description:
+        "instead of a graph: the standard one for these losses on `pairs`; as a map with each operator's config"
     })
   ),
   label_smoothing: Schema.optionalKey(share.annotate({ description: "of the objective lm; default 0.1" }))
