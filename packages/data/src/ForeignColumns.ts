@@ -27,7 +27,7 @@ export const findColumn = (wanted: WantedColumn, names: ReadonlyArray<string>, f
     detail: `no column for ${wanted.as}`,
     expected: wanted.names.join(" or "),
     got: names.slice(0, 20).join(", ") || "no columns",
-    hint: `name the column with ${wanted.as}_column`
+    hint: `say which column is the ${wanted.as}`
   })
 }
 
@@ -42,8 +42,12 @@ const toImage = (value: unknown): EncodedImage | null | undefined => {
   return bytes === null || bytes === undefined ? null : undefined
 }
 
-const toNumber = (value: unknown): number | undefined =>
-  typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined
+/** A label is an int32; a score any finite number, also spelled as text, as CSV has it. */
+const toNumber = (type: ForeignType, value: unknown): number | undefined => {
+  if (typeof value === "string" && value.trim() === "") return undefined
+  const number = Number(value)
+  return (type === "label" ? (number | 0) === number : Number.isFinite(number)) ? number : undefined
+}
 
 const convert = <A>(
   wanted: WantedColumn,
@@ -55,12 +59,16 @@ const convert = <A>(
     if (value === null || value === undefined) return null
     const converted = to(value)
     if (converted !== undefined) return converted
-    const got = isBytes(value) ? "bytes" : Array.isArray(value) ? "a list" : typeof value
+    const got = isBytes(value)
+      ? "bytes"
+      : Array.isArray(value)
+        ? "a list"
+        : `the ${typeof value} ${String(value).slice(0, 40)}`
     throw new DataError({ code: "BadColumn", file, row, detail: `column ${wanted.as}`, expected: wanted.type, got })
   })
 
 const numbers = (wanted: WantedColumn, values: ReadonlyArray<unknown>, file: string): ReadonlyArray<number> =>
-  convert(wanted, values, file, toNumber).map((value, row) => {
+  convert(wanted, values, file, (value) => toNumber(wanted.type, value)).map((value, row) => {
     if (value !== null) return value
     throw new DataError({
       code: "BadColumn",
@@ -71,7 +79,8 @@ const numbers = (wanted: WantedColumn, values: ReadonlyArray<unknown>, file: str
     })
   })
 
-const toVector = (wanted: WantedColumn, values: ReadonlyArray<unknown>, file: string): Vector => {
+/** The vector of a column's values. Throws BadColumn for a value of another type. */
+export const toVector = (wanted: WantedColumn, values: ReadonlyArray<unknown>, file: string): Vector => {
   switch (wanted.type) {
     case "image":
       return imageColumn(convert(wanted, values, file, toImage))

@@ -9,10 +9,10 @@ import type { RecordBatch } from "apache-arrow"
 import { posix } from "node:path"
 import { makeBatch } from "./Batches.ts"
 import { keyOf, sha256 } from "./Canonical.ts"
-import { imageColumn, labelColumn, scoreColumn, textColumn } from "./Columns.ts"
+import { imageColumn } from "./Columns.ts"
 import { attempt, DataError } from "./DataError.ts"
 import { Files } from "./Files.ts"
-import { findColumn } from "./ForeignColumns.ts"
+import { findColumn, toVector } from "./ForeignColumns.ts"
 import type { WantedColumn } from "./ForeignColumns.ts"
 import { decodeUtf8 } from "./Json.ts"
 import { overLimit } from "./limits.ts"
@@ -115,22 +115,6 @@ const loadImage = (root: string, { path, problem }: Entry, limits: Limits): Effe
     return loaded
   }).pipe(Effect.catch((error) => Effect.succeed<LoadedRow>({ bytes: undefined, problem: error })))
 
-const asText = (value: unknown): string | null => (typeof value === "string" ? value : null)
-
-const asNumber = (value: unknown): number => (value === "" || value === null ? NaN : Number(value))
-
-const vectorOf = (column: WantedColumn, entries: ReadonlyArray<Entry>) => {
-  const values = entries.map((entry) => entry.values[column.as])
-  switch (column.type) {
-    case "label":
-      return labelColumn(Int32Array.from(values, asNumber))
-    case "score":
-      return scoreColumn(Float32Array.from(values, asNumber))
-    default:
-      return textColumn(values.map(asText))
-  }
-}
-
 const rowHash = (entry: Entry, { bytes, problem }: LoadedRow): string =>
   keyOf([bytes === undefined ? (problem?.code ?? "") : sha256(bytes), entry.values])
 
@@ -154,7 +138,19 @@ const makeShard = Effect.fnUntraced(function* (
     const odd = part.findIndex((entry, i) => rowHash(entry, rows[i]!) !== hashes[start + i])
     if (odd >= 0) return yield* changed(part[odd]!.path)
     const image = imageColumn(rows.map(({ bytes }, i) => (bytes === undefined ? null : { bytes, path: part[i]!.path })))
-    const others = wanted.map((column) => [column.as, vectorOf(column, part)] as const)
+    const others = yield* attempt({ code: "BadColumn", file: root }, () =>
+      wanted.map(
+        (column) =>
+          [
+            column.as,
+            toVector(
+              column,
+              part.map(({ values }) => values[column.as]),
+              root
+            )
+          ] as const
+      )
+    )
     const problems = new Map(rows.flatMap(({ problem }, i) => (problem === undefined ? [] : [[i, problem] as const])))
     return { candidates: makeBatch({ image, ...Object.fromEntries(others) }), problems }
   })

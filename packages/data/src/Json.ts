@@ -2,7 +2,7 @@
  * JSON from a stranger: size and depth are limited, a key that stands twice in one object is an error (JSON.parse would keep
  * the last and say nothing), and bytes that are no UTF-8 are an error.
  */
-import { DataError } from "./DataError.ts"
+import { blame, DataError } from "./DataError.ts"
 import { overLimit } from "./limits.ts"
 import type { Limits, Where } from "./limits.ts"
 
@@ -17,7 +17,24 @@ export const decodeUtf8 = (bytes: Uint8Array, where: Where): string => {
   }
 }
 
-const stringToken = /"(?:[^"\\]|\\.)*"/y
+const quote = 0x22
+const backslash = 0x5c
+
+/** Where the string that opens at `at` ends, past its quote; the text's end when it doesn't. */
+const stringEnd = (text: string, at: number): number => {
+  for (let i = at + 1; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c === backslash) i += 1
+    else if (c === quote) return i + 1
+  }
+  return text.length
+}
+
+const nextIsColon = (text: string, at: number): boolean => {
+  let i = at
+  while (" \t\r\n".includes(text[i] ?? ":")) i += 1
+  return text[i] === ":"
+}
 
 /** Walks the tokens of a text that JSON.parse will judge, for the two things that JSON.parse lets pass. */
 const checkNesting = (text: string, limits: Limits, where: Where): void => {
@@ -31,15 +48,26 @@ const checkNesting = (text: string, limits: Limits, where: Where): void => {
     } else if (c === "}" || c === "]") {
       open.pop()
     } else if (c === '"') {
-      stringToken.lastIndex = at
-      const token = stringToken.exec(text)?.[0]
-      if (token === undefined) return
-      at += token.length - 1
+      const end = stringEnd(text, at)
       const keys = open.at(-1)
-      if (keys === undefined || !/^\s*:/.test(text.slice(at + 1, at + 64))) continue
-      if (keys.has(token)) throw new DataError({ code: "BadJson", ...where, detail: `key ${token} stands twice` })
-      keys.add(token)
+      if (keys !== undefined && nextIsColon(text, end)) {
+        const raw = text.slice(at, end)
+        const key = raw.includes("\\") ? JSON.stringify(JSON.parse(raw)) : raw
+        if (keys.has(key)) throw new DataError({ code: "BadJson", ...where, detail: `key ${key} stands twice` })
+        keys.add(key)
+      }
+      at = end - 1
     }
+  }
+}
+
+/** Parses one JSON document of a text that is decoded already. Throws BadJson or OverLimit. */
+export const parseJsonText = (text: string, limits: Limits, where: Where): unknown => {
+  try {
+    checkNesting(text, limits, where)
+    return JSON.parse(text)
+  } catch (cause) {
+    throw blame({ code: "BadJson", ...where }, cause)
   }
 }
 
@@ -47,11 +75,5 @@ const checkNesting = (text: string, limits: Limits, where: Where): void => {
 export const parseJson = (bytes: Uint8Array, limits: Limits, where: Where): unknown => {
   const tooLong = overLimit(limits, "json_bytes", bytes.length, where)
   if (tooLong !== undefined) throw tooLong
-  const text = decodeUtf8(bytes, where)
-  checkNesting(text, limits, where)
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new DataError({ code: "BadJson", ...where, detail: (cause as Error).message })
-  }
+  return parseJsonText(decodeUtf8(bytes, where), limits, where)
 }

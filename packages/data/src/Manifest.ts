@@ -11,7 +11,7 @@
 import type { Schema } from "apache-arrow"
 import { canonicalJson, keyOf, sha256 } from "./Canonical.ts"
 import { DataError } from "./DataError.ts"
-import { parseJson } from "./Json.ts"
+import { parseJsonText } from "./Json.ts"
 import { defaultLimits } from "./limits.ts"
 
 export const manifestName = "manifest.jsonl"
@@ -61,9 +61,10 @@ export const parseManifest = (key: string, bytes: Uint8Array, file: string): Man
   const lines = Buffer.from(bytes).toString("utf8").split("\n").slice(0, -1)
   if (lines.length < 2) throw corrupted
   try {
-    const [head, ...files] = lines
-      .slice(0, -1)
-      .map((line) => parseJson(Buffer.from(line), defaultLimits, { file })) as [{ meta: Meta }, ...Array<ManifestFile>]
+    const [head, ...files] = lines.slice(0, -1).map((line) => parseJsonText(line, defaultLimits, { file })) as [
+      { meta: Meta },
+      ...Array<ManifestFile>
+    ]
     const { manifest, text } = makeManifest(key, head.meta, files)
     if (text === Buffer.from(bytes).toString("utf8")) return manifest
   } catch {

@@ -2,7 +2,7 @@
  * metadata.jsonl and metadata.csv of an image folder: one row per image, `file_name` and further columns.
  */
 import { DataError } from "./DataError.ts"
-import { decodeUtf8, parseJson } from "./Json.ts"
+import { decodeUtf8, parseJsonText } from "./Json.ts"
 import { overLimit } from "./limits.ts"
 import type { Limits } from "./limits.ts"
 
@@ -17,7 +17,7 @@ const parseJsonl = (text: string, limits: Limits, file: string): ReadonlyArray<M
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line, row) => {
-      const value = parseJson(new TextEncoder().encode(line), limits, { file, row })
+      const value = parseJsonText(line, limits, { file, row })
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw bad(file, "a line must be a JSON object", row)
       }
@@ -27,7 +27,7 @@ const parseJsonl = (text: string, limits: Limits, file: string): ReadonlyArray<M
 /** Fields of RFC 4180: commas, CRLF or LF, quotes doubled inside quotes. */
 const parseCsvFields = (text: string, file: string): Array<Array<string>> => {
   const rows: Array<Array<string>> = [[]]
-  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y
+  const field = /(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|$)/y
   while (field.lastIndex < text.length) {
     const at = field.lastIndex
     const match = field.exec(text)

@@ -34,10 +34,22 @@ describe("parseJson", () => {
     assert.throws(() => parse('{"a":1,"b":["a"],"a" :2}'), DataError, 'some.json row=2  key "a" stands twice')
   })
 
+  it("sees a key that stands twice in another spelling", () => {
+    assert.throws(() => parse('{"a":1,"\\u0061":2}'), DataError, 'key "a" stands twice')
+    assert.throws(() => parse('{"a":1,"\\x":2}'), DataError, "JSON")
+  })
+
   it("refuses depth, length and bytes that are no text, by name", () => {
     assert.throws(() => parse("[".repeat(65)), DataError, "json_depth is limited; expected at most 64, got 65")
     assert.throws(() => parse("[1]", withLimits({ json_bytes: 2 })), DataError, "json_bytes is limited")
     assert.throws(() => parse(Uint8Array.of(0x22, 0xc3, 0x22)), DataError, "bytes are not UTF-8")
+  })
+
+  it("reads long strings and many keys", () => {
+    const long = '\\"'.repeat(4_000_000)
+    assert.strictEqual((parse(`{"a":"${long}"}`) as { a: string }).a.length, 4_000_000)
+    const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]))
+    assert.deepStrictEqual(parse(JSON.stringify(many)), many)
   })
 
   it("keeps __proto__ an ordinary key", () => {

@@ -70,9 +70,9 @@ describe("pairs from files of other tools", () => {
     Effect.gen(function* () {
       const missing = yield* Effect.flip(readAll(`${fixtures}pairs.parquet`, { text_column: "txt" }))
       assert.include(missing.message, "no column for text; expected txt, got image, text, label")
-      assert.include(missing.message, "hint: name the column with text_column")
+      assert.include(missing.message, "hint: say which column is the text")
       const wrong = yield* Effect.flip(readAll(`${fixtures}pairs.parquet`, { text_column: "label" }))
-      assert.include(wrong.message, "column text; expected text, got bigint")
+      assert.include(wrong.message, "column text; expected text, got the bigint 0")
       assert.strictEqual((yield* Effect.flip(readAll(`${fixtures}nothing`))).code, "Missing")
       assert.strictEqual((yield* Effect.flip(readAll(`${fixtures}processes`))).code, "UnknownFormat")
     }).pipe(Effect.provide(Files.layer))
