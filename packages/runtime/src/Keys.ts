@@ -176,7 +176,18 @@ export const makeKeys = (layout: Layout, known: Known, numerics: string) => {
     Object.fromEntries(portsOf(node).map((port) => [port, keyOf(taskParts(node, shard, port))]))
   )
 
-  return { shards, parentShard, shardName, taskParts, taskKeys, wholeParts }
+  /** The shards over which a chain's node has tasks. */
+  const taskShards = (node: PlanNode): ReadonlyArray<ShardRef> =>
+    shards(node.operator.kind === "source" ? rowSetOf(node.id, portsOf(node)[0]!) : node.rowSet!)
+
+  /** What the node's key is made of, for people: of its first shard where it has several. */
+  const nodeParts = (node: PlanNode): KeyParts => {
+    if (node.operator.kind === "fold" || node.operator.kind === "train") return wholeParts(node)
+    const [first] = taskShards(node)
+    return first === undefined ? operatorParts(node) : taskParts(node, first, portsOf(node)[0]!)
+  }
+
+  return { shards, taskShards, parentShard, shardName, taskKeys, wholeParts, nodeParts }
 }
 export type Keys = ReturnType<typeof makeKeys>
 

@@ -34,14 +34,14 @@ const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, n
 
 export class Recorder {
   readonly #layout: Layout
-  readonly #keys: Pick<Keys, "shards" | "parentShard">
+  readonly #keys: Pick<Keys, "shards" | "taskShards" | "parentShard">
   readonly #events: PubSub.PubSub<ProgressEvent>
   readonly #nodes: ReadonlyMap<string, Tally>
 
   /** `before`: the record of the same run as it was interrupted. */
   constructor(
     layout: Layout,
-    keys: Pick<Keys, "shards" | "parentShard">,
+    keys: Pick<Keys, "shards" | "taskShards" | "parentShard">,
     events: PubSub.PubSub<ProgressEvent>,
     before: RunRecord | undefined
   ) {
@@ -130,8 +130,7 @@ export class Recorder {
   /** The tasks of a chain's node that are in the store, in the order of their shards. */
   #tasks(node: PlanNode): ReadonlyArray<Artifacts> {
     const { tasks } = this.#nodes.get(node.id)!
-    const rowSet = node.operator.kind === "source" ? rowSetOf(node.id, Object.keys(node.ports)[0]!) : node.rowSet!
-    return this.#keys.shards(rowSet).flatMap((shard) => {
+    return this.#keys.taskShards(node).flatMap((shard) => {
       const task = tasks.get(shardId(shard))
       return task === undefined ? [] : [task]
     })

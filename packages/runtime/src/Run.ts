@@ -20,7 +20,8 @@ import type { Layout, Stage } from "./Layout.ts"
 import { lockPlan } from "./Lock.ts"
 import { Progress } from "./Progress.ts"
 import { Recorder } from "./Recorder.ts"
-import { lastRun, newRunId, writeRun } from "./RunFolder.ts"
+import { lastRun, newRunId, writeKeys, writeRun } from "./RunFolder.ts"
+import type { RunKeys } from "./RunFolder.ts"
 import { defaultSettings, openContext } from "./Session.ts"
 import type { Session, Settings } from "./Session.ts"
 import { runTrain } from "./Train.ts"
@@ -125,7 +126,7 @@ interface Start {
 
 /** An unfinished run of the same plan is taken up again under its own name. */
 const startRun = Effect.fnUntraced(function* (root: string, plan: string) {
-  const last = yield* storing(wholeRun)(lastRun(root, plan))
+  const last = yield* storing(wholeRun)(lastRun(root, (record) => record.plan === plan))
   const nanos = yield* Clock.monotonicTimeNanos
   const now = new Date(yield* Clock.currentTimeMillis).toISOString()
   const open = last !== undefined && last.status !== "done" ? last : undefined
@@ -152,6 +153,15 @@ const checkDisk = Effect.fnUntraced(function* (store: ArtifactStore["Service"], 
     hint: "free some space, or place the store elsewhere"
   })
 })
+
+/** What the keys of everything in the store were made of. */
+const runKeys = ({ layout, keys, recorder }: Session): RunKeys =>
+  Object.fromEntries(
+    layout.plan.nodes.flatMap((node) => {
+      const made = recorder.keysOf(node.id)
+      return made.length === 0 ? [] : [[node.id, { parts: keys.nodeParts(node), keys: made }]]
+    })
+  )
 
 const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const store = yield* ArtifactStore
@@ -180,6 +190,7 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
     { discard: true }
   )
   return yield* Effect.andThen(stages, write("done")).pipe(
+    Effect.onExit(() => Effect.ignore(writeKeys(store.root, start.run, runKeys(session)))),
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write("failed", explain(exit)))))
   )
 }, Effect.scoped)

@@ -1,10 +1,15 @@
-/** Run folder: <store>/runs/<run id>/run.json, written whole and renamed into place each time. */
+/**
+ * Run folder: what a run leaves in the store, each file written whole and renamed into place.
+ *
+ *   <store>/runs/<run id>/run.json    the run record
+ *   <store>/runs/<run id>/keys.json   per node what its key was made of, and the keys of all its artifacts
+ */
 import { Files, writeFile } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { Clock, Effect, Random } from "effect"
 import { join } from "node:path"
+import type { KeyParts } from "./Keys.ts"
 
-const fileName = "run.json"
 const letters = "0123456789abcdefghjkmnpqrstvwxyz"
 
 const base32 = (value: number, digits: number): string =>
@@ -16,28 +21,43 @@ export const newRunId: Effect.Effect<string> = Effect.gen(function* () {
   return `${base32(seconds, 7)}-${base32(yield* Random.nextIntBetween(0, 32 ** 4 - 1), 4)}`
 })
 
-export const writeRun = Effect.fnUntraced(function* (root: string, record: RunRecord) {
+export interface NodeKeys {
+  /** Of the first shard; of the whole for a fold or train. */
+  readonly parts: KeyParts
+  readonly keys: ReadonlyArray<string>
+}
+export type RunKeys = Readonly<Record<string, NodeKeys>>
+
+const writeJson = Effect.fnUntraced(function* (root: string, run: string, name: string, value: unknown) {
   const files = yield* Files
-  const folder = join(root, "runs", record.run)
-  const draft = join(folder, `${fileName}.${process.pid}`)
+  const folder = join(root, "runs", run)
+  const draft = join(folder, `${name}.${process.pid}`)
   yield* files.makeFolder(folder)
   yield* files.remove(draft)
-  yield* writeFile(draft, [new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`)])
-  yield* files.rename(draft, join(folder, fileName))
+  yield* writeFile(draft, [new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)])
+  yield* files.rename(draft, join(folder, name))
   yield* files.fsyncFolder(folder)
 })
 
-/** Undefined where there is no such run or its record can't be read. */
-export const readRun = Effect.fnUntraced(function* (root: string, run: string) {
+const readJson = Effect.fnUntraced(function* (root: string, run: string, name: string) {
   const files = yield* Files
-  const bytes = yield* files.read(join(root, "runs", run, fileName)).pipe(Effect.orElseSucceed(() => undefined))
+  const bytes = yield* files.read(join(root, "runs", run, name)).pipe(Effect.orElseSucceed(() => undefined))
   if (bytes === undefined) return undefined
   try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as RunRecord
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown
   } catch {
     return undefined
   }
 })
+
+export const writeRun = (root: string, record: RunRecord) => writeJson(root, record.run, "run.json", record)
+export const writeKeys = (root: string, run: string, keys: RunKeys) => writeJson(root, run, "keys.json", keys)
+
+/** Undefined where there is no such run or its record can't be read. */
+export const readRun = (root: string, run: string) =>
+  Effect.map(readJson(root, run, "run.json"), (record) => record as RunRecord | undefined)
+export const readKeys = (root: string, run: string) =>
+  Effect.map(readJson(root, run, "keys.json"), (keys) => keys as RunKeys | undefined)
 
 /** The ids of all runs, oldest first. */
 export const listRuns = Effect.fnUntraced(function* (root: string) {
@@ -46,11 +66,20 @@ export const listRuns = Effect.fnUntraced(function* (root: string) {
   return (yield* files.stat(folder)) === undefined ? [] : yield* files.list(folder)
 })
 
-/** The newest run of a plan. */
-export const lastRun = Effect.fnUntraced(function* (root: string, plan: string) {
+/** The newest run whose record passes. */
+export const lastRun = Effect.fnUntraced(function* (root: string, passes: (record: RunRecord) => boolean) {
   for (const run of (yield* listRuns(root)).toReversed()) {
     const record = yield* readRun(root, run)
-    if (record?.plan === plan) return record
+    if (record !== undefined && passes(record)) return record
   }
   return undefined
+})
+
+/** Keys that some run still names: what garbage collection keeps. */
+export const keysInUse = Effect.fnUntraced(function* (root: string) {
+  const used = new Set<string>()
+  for (const run of yield* listRuns(root)) {
+    for (const { keys } of Object.values((yield* readKeys(root, run)) ?? {})) for (const key of keys) used.add(key)
+  }
+  return used as ReadonlySet<string>
 })

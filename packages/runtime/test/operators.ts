@@ -24,7 +24,13 @@ export const knobs = {
   batch: (_shard: number, _start: number): number => 7,
   /** Milliseconds that every call takes. */
   delay: 0,
-  onBatch: (): void => undefined
+  /** Called before every call of an operator and every batch of a source; may throw. */
+  onCall: (): void => undefined
+}
+export const resetKnobs = (): void => {
+  knobs.batch = () => 7
+  knobs.delay = 0
+  knobs.onCall = () => undefined
 }
 
 export const calls: Record<string, number> = {}
@@ -34,7 +40,10 @@ const count = (name: string): void => {
 export const resetCalls = (): void => {
   for (const name of Object.keys(calls)) delete calls[name]
 }
-const pause = Effect.suspend(() => (knobs.delay === 0 ? Effect.void : Effect.sleep(knobs.delay)))
+const pause = Effect.suspend(() => {
+  knobs.onCall()
+  return knobs.delay === 0 ? Effect.void : Effect.sleep(knobs.delay)
+})
 
 const text = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 const parsed = (files: Files, name: string) => JSON.parse(new TextDecoder().decode(files[name]))
@@ -81,12 +90,8 @@ export const Numbers = Operator.source({
             start = end
           }
           return Stream.fromIterable(batches, { chunkSize: 1 }).pipe(
-            Stream.tap(() =>
-              Effect.andThen(
-                pause,
-                Effect.sync(() => knobs.onBatch())
-              )
-            )
+            Stream.tap(() => Effect.sync(() => count("Numbers.given"))),
+            Stream.tap(() => pause)
           )
         }
         return { content: keyOf(shardKeys), shards: shardKeys, read }

@@ -1,0 +1,130 @@
+/**
+ * Explain: what running a plan would do, and why. Sources are opened for their content hashes; nothing else is opened, read or
+ * written.
+ */
+import { ArtifactStore, keyOf } from "@bootlace/data"
+import type { CommittedArtifact, Files } from "@bootlace/data"
+import type { NodeError, Plan, PlanNode, RunRecord } from "@bootlace/graph"
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { storing } from "./Guard.ts"
+import type { KeyParts, Keys } from "./Keys.ts"
+import { wiresOf } from "./Layout.ts"
+import { keysOf, openSources, planLayout } from "./Run.ts"
+import type { RunOptions } from "./Run.ts"
+import { lastRun, readKeys } from "./RunFolder.ts"
+import type { RunKeys } from "./RunFolder.ts"
+import { defaultSettings } from "./Session.ts"
+
+export interface NodePlan {
+  readonly node: string
+  readonly op: string
+  /** `part`: some of its shards. A union computes nothing and counts as cached. */
+  readonly status: "cached" | "part" | "run"
+  /** Tasks of the node, and how many of them are in the store; 1 for a fold or train, 0 while it isn't known yet. */
+  readonly tasks: number
+  readonly cached: number
+  /** What has changed since the pipeline's last run, or what has to run first; empty for a cached node. */
+  readonly why: ReadonlyArray<string>
+  /** From the pipeline's last run. */
+  readonly rows?: number
+  readonly seconds?: number
+}
+
+const isKey = (value: unknown): boolean => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)
+
+const leaves = (value: unknown, path: string): ReadonlyArray<readonly [string, unknown]> =>
+  typeof value === "object" && value !== null
+    ? Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === "" ? name : `${path}.${name}`))
+    : [[path, value]]
+
+/** Sentences of what differs between what two keys are made of. */
+export const keyDifferences = (before: KeyParts, now: KeyParts): ReadonlyArray<string> => {
+  const old = new Map(leaves(before, ""))
+  const fresh = new Map(leaves(now, ""))
+  return [...new Set([...old.keys(), ...fresh.keys()])].flatMap((path) => {
+    const [a, b] = [old.get(path), fresh.get(path)]
+    if (a === b) return []
+    if (a === undefined) return [`${path} is new`]
+    if (b === undefined) return [`${path} is gone`]
+    return isKey(a) || isKey(b) ? [`${path} changed`] : [`${path} ${JSON.stringify(a)} -> ${JSON.stringify(b)}`]
+  })
+}
+
+interface Before {
+  readonly record: RunRecord | undefined
+  readonly keys: RunKeys
+}
+
+const lastOf = Effect.fnUntraced(function* (root: string, pipeline: string) {
+  const record = yield* lastRun(root, (each) => each.pipeline === pipeline)
+  const keys = record === undefined ? undefined : yield* readKeys(root, record.run)
+  const before: Before = { record, keys: keys ?? {} }
+  return before
+})
+
+/** The keys under which a node's results are kept. */
+const nodeKeys = (keys: Keys, node: PlanNode): ReadonlyArray<ReadonlyArray<string>> =>
+  node.operator.kind === "fold" || node.operator.kind === "train"
+    ? [[keyOf(keys.wholeParts(node))]]
+    : keys.taskShards(node).map((shard) => Object.values(keys.taskKeys(node, shard)))
+
+const whyRun = (keys: Keys, node: PlanNode, { record, keys: old }: Before): ReadonlyArray<string> => {
+  if (record === undefined) return ["this pipeline has not been run in this store"]
+  const parts = old[node.id]?.parts
+  if (parts === undefined) return ["it was not in the last run, or that run did not get so far"]
+  const differences = keyDifferences(parts, keys.nodeParts(node))
+  return differences.length > 0 ? differences : ["its results are not in the store any more"]
+}
+
+const explain = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
+  const store = yield* ArtifactStore
+  const settings = { ...defaultSettings, ...options }
+  const layout = yield* planLayout(plan)
+  const sources = yield* openSources<R>(layout, settings)
+  const artifacts = new Map<string, CommittedArtifact>()
+  const keys = keysOf(layout, settings, sources, artifacts)
+  const before = yield* storing({ node: "plan" })(lastOf(store.root, plan.name))
+  /** Nodes whose key hangs on the result of a fold or train that isn't there. */
+  const unsure = new Set<string>()
+  const plans: Array<NodePlan> = []
+  for (const node of plan.nodes) {
+    const last = before.record?.nodes[node.id]
+    const known = { node: node.id, op: node.operator.name, ...(last && { rows: last.rows_in, seconds: last.seconds }) }
+    const waits = wiresOf(node).flatMap((wire) =>
+      unsure.has(wire.node) || (wire._tag === "Artifact" && !artifacts.has(wire.node)) ? [wire.node] : []
+    )
+    if (waits.length > 0) {
+      unsure.add(node.id)
+      const why = [`${[...new Set(waits)].join(", ")} must run first`]
+      plans.push({ ...known, status: "run", tasks: 0, cached: 0, why })
+      continue
+    }
+    if (node.operator.kind === "union") {
+      plans.push({ ...known, status: "cached", tasks: 0, cached: 0, why: [] })
+      continue
+    }
+    const tasks = nodeKeys(keys, node)
+    let cached = 0
+    for (const task of tasks) {
+      const found = yield* storing({ node: node.id })(Effect.forEach(task, store.peek))
+      if (found.every((artifact) => artifact !== undefined)) cached += 1
+      if (Object.keys(node.artifacts).length > 0 && found[0] !== undefined) artifacts.set(node.id, found[0])
+    }
+    const status = cached === tasks.length ? "cached" : cached > 0 ? "part" : "run"
+    const why = status === "cached" ? [] : whyRun(keys, node, before)
+    plans.push({ ...known, status, tasks: tasks.length, cached, why })
+  }
+  return plans as ReadonlyArray<NodePlan>
+}, Effect.scoped)
+
+/** What `runPlan` with the same options would do, node by node. */
+export const explainPlan = <R = never>(
+  plan: Plan,
+  options: RunOptions = {}
+): Effect.Effect<ReadonlyArray<NodePlan>, NodeError, Exclude<R, Scope.Scope> | ArtifactStore | Files> =>
+  explain<R>(plan, options) as Effect.Effect<
+    ReadonlyArray<NodePlan>,
+    NodeError,
+    Exclude<R, Scope.Scope> | ArtifactStore | Files
+  >
