@@ -38,7 +38,7 @@ describe("the parser process", () => {
   it.effect("survives damaged files: an answer or an error for each, and right rows after it", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder()
-      const parser = yield* makeForeignParser(withLimits({ parser_timeout_ms: 1_000 }))
+      const parser = yield* makeForeignParser(withLimits({ parser_timeout_ms: 5_000 }))
       const outcomes = { read: 0, refused: 0 }
       for (const [name, format] of [
         ["pairs.parquet", "parquet"],
@@ -46,8 +46,8 @@ describe("the parser process", () => {
         ["stream.arrow", "arrow"]
       ] as const) {
         const whole = readFileSync(fixture(name))
-        for (let i = 0; i < 60; i++) {
-          const damaged = Buffer.from(i % 3 === 0 ? whole.subarray(0, (i * whole.length) / 60) : whole)
+        for (let i = 0; i < 42; i++) {
+          const damaged = Buffer.from(i % 3 === 0 ? whole.subarray(0, (i * whole.length) / 42) : whole)
           if (i % 3 === 1) damaged[(i * 7919) % damaged.length]! ^= 1 << (i % 8)
           if (i % 3 === 2) damaged.writeInt32LE(-1 - i, (i * 104_729) % (damaged.length - 4))
           const path = join(folder, name)
@@ -58,8 +58,8 @@ describe("the parser process", () => {
         const good = yield* parser.read(format, fixture(name), 0, wanted)
         assert.strictEqual(good.numRows, name === "pairs.parquet" ? 2 : 5)
       }
-      assert.strictEqual(outcomes.read + outcomes.refused, 180)
-      assert.isAbove(outcomes.refused, 60)
+      assert.strictEqual(outcomes.read + outcomes.refused, 126)
+      assert.isAbove(outcomes.refused, 42)
     }).pipe(Effect.scoped)
   )
 
