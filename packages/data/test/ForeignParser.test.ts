@@ -38,7 +38,7 @@ describe("the parser process", () => {
   it.effect("survives damaged files: an answer or an error for each, and right rows after it", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder()
-      const parser = yield* makeForeignParser(withLimits({ parser_timeout_ms: 5_000 }))
+      const parser = yield* makeForeignParser(withLimits({ parser_timeout_ms: 2_000 }))
       const outcomes = { read: 0, refused: 0 }
       for (const [name, format] of [
         ["pairs.parquet", "parquet"],
