@@ -4,19 +4,29 @@
  *   image    struct<bytes, path>
  *   caption  utf8, lower-case words as the vocabulary spells them; a row whose caption has no word is rejected
  *
- * Greedy, or nucleus sampling, whose random numbers are keyed by (seed, node, row id, position): a caption doesn't depend on
- * the rows beside it. Keys and values of earlier tokens are kept, not computed again. Li et al. 2022, section 3.3.
+ * Greedy, beam search, or nucleus sampling, whose random numbers are keyed by (seed, node, row id, position): a caption doesn't
+ * depend on the rows beside it. Keys and values of earlier tokens are kept, not computed again. Li et al. 2022, section 3.3.
  */
 import { decoding, randomKey } from "@bootlace/models"
-import type { BlipModel, GenerateOptions, HostArray, StepInputs, StepOutputs, Tokenizer } from "@bootlace/models"
+import type {
+  BlipModel,
+  GenerateOptions,
+  HostArray,
+  Method,
+  StepInputs,
+  StepOutputs,
+  Tokenizer
+} from "@bootlace/models"
 import type { HostTensor, HostTensors, Program } from "@bootlace/engine"
 import { Effect, Schema } from "effect"
 import { batchSize, drivenMap } from "./tensor/tensorMap.ts"
 import type { DriveContext } from "./tensor/tensorMap.ts"
 
 const Decode = Schema.Struct({
-  method: Schema.Literals(["greedy", "nucleus"])
-    .annotate({ description: "the likeliest token, or a draw from the likeliest ones" })
+  method: Schema.Literals(["greedy", "nucleus", "beam"])
+    .annotate({
+      description: "the likeliest token, a draw from the likeliest ones, or the likeliest captions of several"
+    })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("greedy" as const))),
   top_p: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))
     .annotate({ description: "nucleus: share of the probability that is drawn from" })
@@ -24,9 +34,12 @@ const Decode = Schema.Struct({
   temperature: Schema.Finite.check(Schema.isGreaterThan(0))
     .annotate({ description: "nucleus: divides the logits" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  num_beams: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 64 }))
+    .annotate({ description: "beam: beginnings kept" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(3))),
   repetition_penalty: Schema.optionalKey(
     Schema.Finite.check(Schema.isGreaterThan(0)).annotate({
-      description: "above 1: tokens that are there already get less likely; default 1.1 for nucleus, 1 for greedy"
+      description: "above 1: tokens that are there already get less likely; default 1.1 for nucleus, else 1"
     })
   ),
   max_length: Schema.optionalKey(
@@ -39,7 +52,7 @@ const Decode = Schema.Struct({
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(2)))
 })
 type Decode = typeof Decode.Type
-const defaults: Decode = { method: "greedy", top_p: 0.9, temperature: 1, min_length: 2 }
+const defaults: Decode = { method: "greedy", top_p: 0.9, temperature: 1, num_beams: 3, min_length: 2 }
 
 /** Pixels to what every step attends to: cross-attention's keys and values, [L, B, H, N, D/H] each. */
 const look =
@@ -66,13 +79,23 @@ const stepTensors = ({ input_ids, position, visible, ...arrays }: StepInputs): H
   ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, float32(array)]))
 })
 
+const methodOf = ({ method, top_p, temperature, num_beams }: Decode): Method => {
+  switch (method) {
+    case "greedy":
+      return { method }
+    case "nucleus":
+      return { method, top_p, temperature }
+    case "beam":
+      return { method, num_beams }
+  }
+}
+
 const optionsOf = (decode: Decode, model: BlipModel, tokenizer: Tokenizer) => {
-  const { method, top_p, temperature, repetition_penalty, min_length } = decode
-  const nucleus = method === "nucleus"
+  const { repetition_penalty, min_length } = decode
   return {
     prompt_ids: [tokenizer.dec],
-    method: nucleus ? { method, top_p, temperature } : { method },
-    repetition_penalty: repetition_penalty ?? (nucleus ? 1.1 : 1),
+    method: methodOf(decode),
+    repetition_penalty: repetition_penalty ?? (decode.method === "nucleus" ? 1.1 : 1),
     max_length: Math.min(decode.max_length ?? 20, model.max_text_length),
     min_length,
     end: tokenizer.end,

@@ -46,9 +46,4 @@ describe("Captioner", () => {
     expect(some.captions).toEqual(keptAmongSix)
     expect((await caption(images.slice(0, 7), nucleus, 8)).captions).not.toEqual(all.captions)
   })
-
-  it("keeps a caption's length between its bounds", async () => {
-    const { captions } = await caption(images.slice(0, 4), { method: "greedy", min_length: 5, max_length: 5 })
-    for (const text of captions) expect(text!.length).toBeGreaterThan(0)
-  })
 })

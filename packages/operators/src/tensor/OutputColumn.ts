@@ -1,7 +1,7 @@
 /** What a program gave, as an Arrow column of the declared type. */
 import { flagColumn, labelColumn, scoreColumn, tensorColumn, textColumn } from "@bootlace/data"
 import type { StoredType } from "@bootlace/graph"
-import type { Vector } from "apache-arrow"
+import type { Vectors } from "@bootlace/data"
 import type { OpenModel } from "./ModelArtifact.ts"
 import type { HostColumn } from "./TensorOperator.ts"
 
@@ -17,7 +17,7 @@ export const outputVector = (
   type: StoredType,
   column: HostColumn | undefined,
   opened: OpenModel | undefined
-): Vector => {
+): Vectors[string] => {
   if (type === "text") return textColumn((column ?? []) as ReadonlyArray<string>)
   const tensor = column !== undefined && "data" in column ? column : undefined
   switch (type) {

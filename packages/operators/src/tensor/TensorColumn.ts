@@ -11,11 +11,10 @@
  * T is the smallest bucket that holds the longest of the B texts, so a program has few shapes.
  */
 import { decodeImage, flagsOf, floatsOf, imagesOf, intsOf, preprocess, shapeOf, textsOf } from "@bootlace/data"
-import type { Rgb } from "@bootlace/data"
+import type { Rgb, Vectors } from "@bootlace/data"
 import type { HostTensors, Tensors } from "@bootlace/engine"
 import type { StoredType } from "@bootlace/graph"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import type { Vector } from "apache-arrow"
 import { Effect } from "effect"
 import type { OpenModel } from "./ModelArtifact.ts"
 import type { ColumnTensors } from "./TensorOperator.ts"
@@ -44,7 +43,7 @@ const needModel = (model: OpenModel | undefined, type: StoredType): OpenModel =>
   return model
 }
 
-const imageCells = (vector: Vector, { model }: OpenModel, keep: boolean): Cells =>
+const imageCells = (vector: Vectors[string], { model }: OpenModel, keep: boolean): Cells =>
   imagesOf(vector).map((image) => {
     if (image === null) return Effect.fail<BadCell>({ code: "R202", reason: "no image in this row" })
     return decodeImage(image.bytes, { where: { file: image.path ?? "image" } }).pipe(
@@ -53,7 +52,7 @@ const imageCells = (vector: Vector, { model }: OpenModel, keep: boolean): Cells 
     )
   })
 
-const textCells = (vector: Vector, { tokenizer, model }: OpenModel): Cells =>
+const textCells = (vector: Vectors[string], { tokenizer, model }: OpenModel): Cells =>
   textsOf(vector).map((text) =>
     text === null || text.trim() === ""
       ? Effect.fail<BadCell>({ code: "R201", reason: "the text is empty" })
@@ -61,7 +60,7 @@ const textCells = (vector: Vector, { tokenizer, model }: OpenModel): Cells =>
   )
 
 /** Rows of one typed array. */
-const numberCells = (values: Float32Array | Int32Array, vector: Vector, type: StoredType): Cells => {
+const numberCells = (values: Float32Array | Int32Array, vector: Vectors[string], type: StoredType): Cells => {
   const stride = (shapeOf(vector.type) ?? []).reduce((size, side) => size * side, 1)
   return Array.from({ length: vector.length }, (_, row) =>
     vector.isValid(row)
@@ -71,7 +70,12 @@ const numberCells = (values: Float32Array | Int32Array, vector: Vector, type: St
 }
 
 /** `keepRgb`: images stay as they were decoded, for a crop that differs from step to step. */
-export const cellsOf = (type: StoredType, vector: Vector, model: OpenModel | undefined, keepRgb = false): Cells => {
+export const cellsOf = (
+  type: StoredType,
+  vector: Vectors[string],
+  model: OpenModel | undefined,
+  keepRgb = false
+): Cells => {
   switch (type) {
     case "image":
       return imageCells(vector, needModel(model, type), keepRgb)
