@@ -32,4 +32,151 @@ describe("mistaken and hostile files", () => {
     await expect(`${result.failure.message}\n`).toMatchFileSnapshot(join(folder, name.replace(/yaml$/, "txt")))
   })
 })
-export { planned, failure }
+
+const H = "version: 1\nname: case\n"
+const web = "web: { op: ReadPairs, path: data/web }"
+const blip = "models: { blip: { architecture: blip, preset: micro } }\n"
+const ids = (plan: Plan): ReadonlyArray<string> => plan.nodes.map(({ id }) => id)
+
+describe("files beyond a limit", () => {
+  const timed = (text: string): readonly [string, number] => {
+    failure(text)
+    const start = performance.now()
+    return [failure(text), performance.now() - start]
+  }
+
+  // 200 ms are promised on an idle core; ten times that here, because tests share the machine.
+  it.each([
+    ["1 MiB", `${H}nodes: {}\n# ${"x".repeat(1_048_576)}`, "at most 256 KiB"],
+    ["brackets 10,000 deep", `${H}nodes: ${"[".repeat(10_000)}${"]".repeat(10_000)}`, "more than 32 levels"],
+    ["braces without end", `${H}nodes: ${"{a: ".repeat(60_000)}`, "more than 32 levels"],
+    ["a list in a list in a list", `${H}nodes:\n  ${"- ".repeat(100_000)}`, "more than 32 levels"],
+    [
+      "indented 1,000 deep",
+      Array.from({ length: 700 }, (_, i) => `${" ".repeat(i)}a:`).join("\n"),
+      "more than 32 levels"
+    ],
+    [
+      "20,000 keys",
+      `${H}nodes:\n${Array.from({ length: 20_000 }, (_, i) => `  k${i}: 1`).join("\n")}`,
+      "more than 20000 keys and values"
+    ],
+    ["the same key 9,000 times", `${H}params:\n${"  a: 1\n".repeat(9_000)}`, "a already stands in line 4"],
+    ["anchors only", "&a ".repeat(80_000), "anchors"],
+    ["60,000 documents", "---\n".repeat(60_000), "one document"],
+    ["one quote", `"${"x".repeat(250_000)}`, "not YAML"],
+    ["question marks", "? ".repeat(100_000), "more than 32 levels"]
+  ])("%s", (_, text, said) => {
+    const [message, took] = timed(text)
+    expect(message).toContain(said)
+    expect(took).toBeLessThan(2_000)
+  })
+
+  it("leaves Object.prototype alone", () => {
+    const before = Reflect.ownKeys(Object.prototype)
+    for (const name of files) read(readFileSync(join(folder, name), "utf8"), name)
+    expect(Reflect.ownKeys(Object.prototype)).toEqual(before)
+    expect((globalThis.Object as unknown as Record<string, unknown>)["polluted"]).toBeUndefined()
+  })
+
+  it("a byte order mark and CR LF change nothing", () => {
+    const text = `${H}nodes:\n  ${web}\n`
+    expect(planned(`\uFEFF${text.replaceAll("\n", "\r\n")}`).hash).toBe(planned(text).hash)
+  })
+
+  it("checks 50 nodes in no time", () => {
+    const nodes = Array.from({ length: 24 }, (_, i) => [
+      `  image${i}: { op: ImageEncoder, model: blip, in: { image: web.image } }`,
+      `  itm${i}: { op: ITM, model: blip, in: { image_tokens: image${i}.image_tokens, text: web.text } }`
+    ])
+    const text = `${H}${blip}nodes:\n  ${web}\n${nodes.flat().join("\n")}\n`
+    expect(planned(text).nodes).toHaveLength(50)
+    const times = Array.from({ length: 5 }, () => {
+      const start = performance.now()
+      planned(text)
+      return performance.now() - start
+    })
+    // 50 ms are promised; ten times that, because tests share the machine.
+    expect(Math.min(...times)).toBeLessThan(500)
+  })
+})
+
+describe("params", () => {
+  const text = `${H}params: { size: { type: int, default: 100 }, where: { type: string, default: web } }
+nodes:
+  web: { op: ReadPairs, path: "data/\${where}/$\${where}" }
+  vocabulary: { op: BuildVocabulary, in: { text: [web.text] }, size: \${size} }
+`
+  it("keep their type as a whole value and are spelled out in a text", () => {
+    const plan = planned(text)
+    expect(plan.nodes.map(({ config }) => config)).toMatchObject([{ path: "data/web/${where}" }, { size: 100 }])
+  })
+
+  it("take values from --set by their type", () => {
+    const plan = planned(text, { size: "200", where: "17" })
+    expect(plan.nodes.map(({ config }) => config)).toMatchObject([{ path: "data/17/${where}" }, { size: 200 }])
+    expect(plan.hash).not.toBe(planned(text).hash)
+  })
+
+  it("say what is wrong with --set", () => {
+    expect(failure(text, { size: "many", wher: "x" })).toMatchInlineSnapshot(`
+      "error[V109] unknown param in --set wher=x  command line
+          | declared: size, where
+      hint: did you mean where?
+
+      error[V109] wrong value in --set size=many  case.yaml:3:11
+        3 | params: { size: { type: int, default: 100 }, where: { type: string, default: web } }
+          |           ^^^^ expected a whole number, got "many""
+    `)
+  })
+})
+
+describe("matrix", () => {
+  const text = `${H}seed: 9
+${blip}matrix:
+  seed: [1, 2]
+  data: { web: [web], clean: [web, clean.kept] }
+nodes:
+  ${web}
+  clean: { op: Filter, in: { image: web.image, text: web.text }, keep: {} }
+  train: { op: Train, init: blip, in: { pairs: \${data} }, objectives: [itc], steps: 3 }
+  image: { op: ImageEncoder, model: train, in: { image: web.image } }
+  text: { op: TextEncoder, model: train, in: { text: web.text } }
+  recall: { op: RetrievalRecall, in: { image_embeds: image.image_embeds, text_embeds: text.text_embeds } }
+`
+  it("spreads the nodes that depend on an axis, and only those", () => {
+    const plan = planned(text)
+    const of = (base: string) => ids(plan).filter((id) => id.startsWith(base))
+    expect(of("web")).toEqual(["web"])
+    expect(of("clean")).toEqual(["clean"])
+    expect(of("blip")).toEqual(["blip[seed=1]", "blip[seed=2]"])
+    expect(of("recall")).toEqual([
+      "recall[seed=1,data=clean]",
+      "recall[seed=1,data=web]",
+      "recall[seed=2,data=clean]",
+      "recall[seed=2,data=web]"
+    ])
+  })
+
+  it("gives each variant its seed, its axes and the wires of its own variant", () => {
+    const train = planned(text).nodes.find(({ id }) => id === "train[seed=2,data=clean]")!
+    expect(train.seed).toBe(2)
+    expect(train.axes).toEqual({ seed: "2", data: "clean" })
+    expect(train.inputs["init"]).toMatchObject([{ node: "blip[seed=2]" }])
+    expect(train.inputs["pairs"]!.map(({ node }) => node)).toEqual(["web", "clean"])
+    expect(planned(text).nodes.find(({ id }) => id === "web")!.seed).toBe(9)
+  })
+
+  it("keeps the variants that --set names", () => {
+    expect(ids(planned(text, { data: "web", seed: "2" })).filter((id) => id.startsWith("train"))).toEqual([
+      "train[seed=2,data=web]"
+    ])
+    expect(failure(text, { data: "wbe" })).toContain("axis data has: web, clean")
+  })
+
+  it("lets a node name a variant by its id", () => {
+    const more = `${text}  mine: { op: ImageEncoder, model: "train[seed=1,data=web]", in: { image: web.image } }\n`
+    const mine = planned(more).nodes.find(({ id }) => id === "mine")!
+    expect(mine.inputs["model"]).toMatchObject([{ node: "train[seed=1,data=web]" }])
+  })
+})

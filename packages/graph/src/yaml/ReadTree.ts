@@ -9,7 +9,7 @@ import type { Finding, Span } from "../Diagnostic.ts"
 import type { Tree, TreeEntry } from "./Tree.ts"
 
 /** A file beyond one of these is refused, named with its limit. */
-export const yamlLimits = { bytes: 256 * 1024, depth: 32, values: 10_000, nodes: 2_000 } as const
+export const yamlLimits = { bytes: 256 * 1024, depth: 32, values: 20_000, nodes: 2_000 } as const
 
 /** `${name}` is masked letter for letter while YAML is read, because a brace would end a plain scalar inside `{ }`. */
 export const mask = { open: "\uE000", close: "\uE001", escaped: "\uE002" } as const
@@ -47,6 +47,9 @@ const words: Partial<Record<CST.TokenType, string>> = {
   "directive-line": "directives (%NAME) are not part of pipelines"
 }
 
+/** Tokens to look at after something was refused, for more of the kind. */
+const enough = 5_000
+
 interface Tokens {
   readonly tokens: ReadonlyArray<CST.Token>
   readonly findings: ReadonlyArray<Finding>
@@ -59,6 +62,8 @@ const tokenise = (text: string): Tokens => {
   const findings: Array<Finding> = []
   const named = new Set<string>()
   let values = 0
+  let marks = 0
+  let since = 0
   let documents = 0
   let inScalar = false
   for (const lexeme of new Lexer().lex(text)) {
@@ -71,14 +76,15 @@ const tokenise = (text: string): Tokens => {
     if (type === "doc-start" && (values > 0 || ++documents > 1)) {
       return { tokens, findings: [...findings, refused("second document", span, "a pipeline file holds one document")] }
     }
-    if (type === "scalar" || type === "flow-map-start" || type === "flow-seq-start" || type === "seq-item-ind") values++
-    if (type === "map-value-ind" || type === "explicit-key-ind") values++
-    if (values > 2 * yamlLimits.values) {
+    if (inScalar || type === "flow-map-start" || type === "flow-seq-start" || type === "seq-item-ind") values++
+    if (type === "explicit-key-ind" || type === "map-value-ind") marks++
+    if (values > yamlLimits.values || marks > yamlLimits.values) {
       return {
         tokens,
-        findings: [...findings, refused("file too large", span, `more than ${yamlLimits.values} values`)]
+        findings: [...findings, refused("file too large", span, `more than ${yamlLimits.values} keys and values`)]
       }
     }
+    if (findings.length > 0 && ++since > enough) return { tokens, findings }
     inScalar = lexeme === CST.SCALAR
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (parser.stack.length > yamlLimits.depth + 2) {
