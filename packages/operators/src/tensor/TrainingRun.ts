@@ -5,7 +5,7 @@
  * gives the bytes of one that never stopped. While the engine computes a step, the host prepares the next one's rows.
  */
 import { Engine } from "@bootlace/engine"
-import type { EngineError, HostTensors, LoadedModel, Specs, StepResult, Trainer, TrainingStart } from "@bootlace/engine"
+import type { EngineError, HostTensors, Specs, StepResult, Trainer, TrainingStart } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { ArtifactWriter, Dataset, Metrics, Training, TrainingGraph } from "@bootlace/graph"
 import { Effect, Fiber, Scope } from "effect"
@@ -128,19 +128,19 @@ const finalMetrics = (history: History, weights: HostTensors): Metrics => {
   }
 }
 
-/** The trainer, made at the first step or out of a checkpoint, in the training's own scope. */
-const trainerOf = (job: TrainingJob, composed: ComposedTraining, loaded: LoadedModel, scope: Scope.Scope) => {
-  const optimizer = optimizerOf(job.config, job.start.model, composed.momentum)
-  return (start: TrainingStart) =>
-    loaded
-      .train(composed.program, optimizer, start)
-      .pipe(Effect.mapError(engineFailure(job.node)), Effect.provideService(Scope.Scope, scope))
+/** Everything that the steps need. */
+interface Opened {
+  readonly job: TrainingJob
+  readonly composed: ComposedTraining
+  readonly prepare: (step: number) => Effect.Effect<Prepared, NodeError>
+  /** Makes a trainer, which lives as long as the training. */
+  readonly begin: (start: TrainingStart) => Effect.Effect<Trainer, NodeError>
+  readonly scope: Scope.Scope
 }
 
-/** Opens everything that the steps need. Fails with R203 where the graph doesn't fit the model. */
+/** Opens a training. Fails with R208 where the graph doesn't fit the model. */
 export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
-  const { node, seed, config, start, writer } = job
-  const fail = engineFailure(node)
+  const { node, config, start } = job
   const scope = yield* Effect.scope
   const executor = yield* Engine
   const composed = yield* Effect.try({
@@ -149,10 +149,21 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
       new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
   })
   const prepare = preparation(job, composed, yield* openStreams(job, composed))
-  const loaded = yield* executor.load(start.weights).pipe(Effect.mapError(fail))
-  const begin = trainerOf(job, composed, loaded, scope)
-  const learningRate = learningRateOf(config, start.model)
+  const loaded = yield* executor.load(start.weights).pipe(Effect.mapError(engineFailure(node)))
+  const optimizer = optimizerOf(config, start.model, composed.momentum)
+  const begin: Opened["begin"] = (from) =>
+    loaded
+      .train(composed.program, optimizer, from)
+      .pipe(Effect.mapError(engineFailure(node)), Effect.provideService(Scope.Scope, scope))
+  return trainingOf({ job, composed, prepare, begin, scope })
+})
 
+/** The trainer is made at the first step, or out of a checkpoint. */
+const trainingOf = ({ job, composed, prepare, begin, scope }: Opened): Training<never> => {
+  const { node, seed, config, start, writer } = job
+  const { steps } = config
+  const fail = engineFailure(node)
+  const learningRate = learningRateOf(config, start.model)
   let trainer: Trainer | undefined
   let history: History = []
   let ahead: { readonly step: number; readonly fiber: Fiber.Fiber<Prepared, NodeError> } | undefined
@@ -162,36 +173,37 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
     return trainer
   })
   const rowsOf = (step: number) => (ahead?.step === step ? Fiber.join(ahead.fiber) : prepare(step))
-
-  const step: Training<never>["step"] = Effect.fnUntraced(function* (number: number) {
-    const trainer = yield* current
-    const { inputs, ids } = yield* rowsOf(number)
-    ahead =
-      number + 1 < config.steps
-        ? { step: number + 1, fiber: yield* Effect.forkIn(prepare(number + 1), scope) }
-        : undefined
-    const learning_rate = learningRate(number)
-    const result = yield* trainer.step(inputs, learning_rate).pipe(Effect.mapError(stepFailure(node, number, ids)))
-    yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))
-    const metrics = { ...metricsOf(result, composed.lossWeights), learning_rate }
-    history.push({ step: number, ...metrics })
-    return metrics
+  const prepareAhead = Effect.fnUntraced(function* (step: number) {
+    ahead = step < steps ? { step, fiber: yield* Effect.forkIn(prepare(step), scope) } : undefined
   })
-  const snapshot: Training<never>["snapshot"] = Effect.gen(function* () {
-    const trainer = yield* current
-    return encodeCheckpoint(yield* trainer.snapshot.pipe(Effect.mapError(fail)), history)
-  })
-  const restore: Training<never>["restore"] = Effect.fnUntraced(function* (files) {
-    const checkpoint = yield* decodeCheckpoint(node, files)
-    trainer = yield* begin({ _tag: "Resumed", snapshot: checkpoint.snapshot })
-    history = checkpoint.history
-  })
-  const finish: Training<never>["finish"] = Effect.gen(function* () {
-    const trainer = yield* current
-    const { weights } = yield* trainer.snapshot.pipe(Effect.mapError(fail))
-    yield* writeModel(writer, { ...start, weights: { ...start.weights, ...weights } })
-    yield* writer.write("history.json", encodeHistory(history))
-    return finalMetrics(history, weights)
-  })
-  return { steps: config.steps, step, snapshot, restore, finish } satisfies Training<never>
-})
+  return {
+    steps,
+    step: Effect.fnUntraced(function* (number) {
+      const trainer = yield* current
+      const { inputs, ids } = yield* rowsOf(number)
+      yield* prepareAhead(number + 1)
+      const learning_rate = learningRate(number)
+      const result = yield* trainer.step(inputs, learning_rate).pipe(Effect.mapError(stepFailure(node, number, ids)))
+      yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))
+      const metrics = { ...metricsOf(result, composed.lossWeights), learning_rate }
+      history.push({ step: number, ...metrics })
+      return metrics
+    }),
+    snapshot: Effect.gen(function* () {
+      const trainer = yield* current
+      return encodeCheckpoint(yield* trainer.snapshot.pipe(Effect.mapError(fail)), history)
+    }),
+    restore: Effect.fnUntraced(function* (files) {
+      const checkpoint = yield* decodeCheckpoint(node, files)
+      trainer = yield* begin({ _tag: "Resumed", snapshot: checkpoint.snapshot })
+      history = checkpoint.history
+    }),
+    finish: Effect.gen(function* () {
+      const trainer = yield* current
+      const { weights } = yield* trainer.snapshot.pipe(Effect.mapError(fail))
+      yield* writeModel(writer, { ...start, weights: { ...start.weights, ...weights } })
+      yield* writer.write("history.json", encodeHistory(history))
+      return finalMetrics(history, weights)
+    })
+  }
+}
