@@ -31,6 +31,9 @@ const engine = Flag.Literals("engine", ["onnx", "eager"]).pipe(
   Flag.withDefault("onnx" as const),
   told("what runs tensors (default onnx)")
 )
+const threads = optional(Flag.Int("threads")).pipe(
+  told("threads of the engine; part of what makes results equal bit by bit")
+)
 const json = yes("json", "print one JSON object instead of text")
 const pipeline = {
   file,
@@ -65,7 +68,7 @@ const check = Command.make(
 
 const plan = Command.make(
   "plan",
-  { ...pipeline, store, engine, expand: yes("expand", "print the nodes that shorthands stand for"), json },
+  { ...pipeline, store, engine, threads, expand: yes("expand", "print the nodes that shorthands stand for"), json },
   lazy(async () => (await import("./commands/Plan.ts")).plan)
 ).pipe(Command.withDescription("Say per node whether it is cached or will run, and why"))
 
@@ -74,9 +77,7 @@ const run = (args: ReadonlyArray<string>) =>
     "run",
     {
       ...pipeline,
-      threads: optional(Flag.Int("threads")).pipe(
-        told("threads of the engine; part of what makes results equal bit by bit")
-      ),
+      threads,
       engine,
       store,
       json,
@@ -122,10 +123,7 @@ const storeCommand = Command.make("store").pipe(
       "gc",
       {
         store,
-        keep: Flag.Int("keep").pipe(
-          Flag.withDefault(5),
-          told("how many of the latest runs keep their artifacts (default 5)")
-        ),
+        keep: optional(Flag.Int("keep")).pipe(told("forget all but this many of the latest runs first")),
         dryRun: yes("dry-run", "only say what would go")
       },
       lazy(async () => (await import("./commands/Store.ts")).gc)

@@ -23,8 +23,9 @@ export interface Progress {
   readonly units: ReadonlyMap<string, Unit>
   readonly started: number
   readonly running: ReadonlyMap<string, Bar>
-  /** Finished as far as is known; a node over several shards can run again. True where nothing was computed. */
-  readonly finished: ReadonlyMap<string, boolean>
+  readonly finished: number
+  /** Of those that are finished: nothing was computed. */
+  readonly cached: number
 }
 
 const rateWindow = 15_000
@@ -33,11 +34,9 @@ export const startProgress = (units: ReadonlyMap<string, Unit>, now: number): Pr
   units,
   started: now,
   running: new Map(),
-  finished: new Map()
+  finished: 0,
+  cached: 0
 })
-
-/** A warning is a message that is none of the three states. */
-export const isWarning = (event: ProgressEvent): boolean => !["running", "done", "cached"].includes(event.message)
 
 const barAfter = (bar: Bar | undefined, unit: Unit, event: ProgressEvent, now: number): Bar => {
   const recent = bar?.recent ?? []
@@ -53,17 +52,15 @@ const barAfter = (bar: Bar | undefined, unit: Unit, event: ProgressEvent, now: n
 
 /** `now` in milliseconds. */
 export const advance = (progress: Progress, event: ProgressEvent, now: number): Progress => {
-  const { node } = event
+  const { node, message } = event
   const running = new Map(progress.running)
-  const finished = new Map(progress.finished)
-  if (event.message === "running") {
-    finished.delete(node)
+  if (message === "started" || message === "running") {
     running.set(node, barAfter(running.get(node), progress.units.get(node) ?? "rows", event, now))
-  } else if (!isWarning(event)) {
-    running.delete(node)
-    finished.set(node, event.message === "cached" && progress.finished.get(node) !== false)
+    return { ...progress, running }
   }
-  return { ...progress, running, finished }
+  running.delete(node)
+  const cached = progress.cached + (message === "cached" ? 1 : 0)
+  return { ...progress, running, finished: progress.finished + 1, cached }
 }
 
 /** Per second, over the last quarter of a minute; undefined until something has been done. */
@@ -126,25 +123,26 @@ export const renderBars = (progress: Progress, now: number, width: number): Read
     return cut(`${cut(printable(name), nameWidth).padEnd(nameWidth)}  ${gauge}  ${details(bar)}`, width)
   })
   const more = progress.running.size - names.length
-  const numCached = [...progress.finished.values()].filter(Boolean).length
-  const cached = numCached === 0 ? "" : ` (${numCached} cached)`
-  const summary = `${progress.finished.size} of ${progress.units.size} nodes${cached}  ${clock(now - progress.started)}${more > 0 ? `  ${more} more at work` : ""}`
+  const cached = progress.cached === 0 ? "" : ` (${progress.cached} cached)`
+  const summary = `${progress.finished} of ${progress.units.size} nodes${cached}  ${clock(now - progress.started)}${more > 0 ? `  ${more} more at work` : ""}`
   return [...lines, cut(summary, width)]
 }
 
 const seconds = (value: number): string => (value < 10 ? `${value.toFixed(2)} s` : `${value.toFixed(1)} s`)
 
-/** One line of a log for the beginning and end of a node's work, and for warnings; undefined for what lies between. */
-export const plainLine = (before: Progress, event: ProgressEvent): string | undefined => {
+/** One line of a log for the beginning and end of a node's work; undefined for what lies between. */
+export const plainLine = (event: ProgressEvent, unit: Unit): string | undefined => {
   const node = printable(event.node)
-  const unit = before.units.get(event.node) ?? "rows"
-  if (isWarning(event)) return `warning: ${node}: ${printable(event.message)}`
-  if (event.message === "running")
-    return before.running.has(event.node) || before.finished.has(event.node)
-      ? undefined
-      : `${node}: started${event.total === undefined ? "" : `, ${event.total} ${unit}`}`
-  if (event.message === "cached") return before.finished.has(event.node) ? undefined : `${node}: cached`
-  return `${node}: ${event.done} ${unit} done in ${seconds(event.seconds)}`
+  switch (event.message) {
+    case "started":
+      return `${node}: started${event.total === undefined ? "" : `, ${event.total} ${unit}`}`
+    case "running":
+      return undefined
+    case "cached":
+      return `${node}: cached`
+    case "finished":
+      return `${node}: ${event.done} ${unit} in ${seconds(event.seconds)}`
+  }
 }
 
 /** A log's line about work under way. */

@@ -4,7 +4,7 @@ import type { ProgressEvent } from "@bootlace/runtime"
 import { Clock, Effect, PubSub, Schedule } from "effect"
 import { createWriteStream } from "node:fs"
 import { usage } from "./Failure.ts"
-import { advance, isWarning, plainLine, plainStatus, renderBars, startProgress } from "./Progress.ts"
+import { advance, plainLine, plainStatus, renderBars, startProgress } from "./Progress.ts"
 import type { Progress, Unit } from "./Progress.ts"
 import type { Screen } from "./Screen.ts"
 
@@ -51,11 +51,9 @@ export const showProgress = Effect.fnUntraced(function* (
     const event = yield* PubSub.take(subscription)
     const now = yield* Clock.currentTimeMillis
     write?.(event, now)
-    const line = plainLine(progress, event)
     progress = advance(progress, event, now)
-    if (live !== undefined && !isWarning(event)) return
-    live?.replace([])
-    if (line !== undefined) process.stderr.write(`${line}\n`)
+    const line = plainLine(event, units.get(event.node) ?? "rows")
+    if (live === undefined && line !== undefined) process.stderr.write(`${line}\n`)
   })
   const draw = Effect.map(Clock.currentTimeMillis, (now) => {
     if (live !== undefined) live.replace(renderBars(progress, now, screen.width))

@@ -2,6 +2,8 @@
 import { ArtifactStore } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { gather, makeReportStore, renderPage } from "@bootlace/report"
+import type { OpenRows } from "@bootlace/report"
+import { openStoredRows } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { arch, cpus, platform, totalmem } from "node:os"
@@ -29,7 +31,9 @@ export interface ReportOptions {
 /** Writes the page; fails only where the file can't be written. */
 export const writeReport = Effect.fnUntraced(function* ({ record, path, command, attribution }: ReportOptions) {
   const store = yield* ArtifactStore
-  const found = yield* gather(record, makeReportStore(store))
+  const openRows: OpenRows = (stored, columns) =>
+    Effect.provideService(openStoredRows(stored, columns), ArtifactStore, store)
+  const found = yield* gather(record, makeReportStore(store, openRows))
   const page = renderPage({
     record,
     environment: environment(),

@@ -6,10 +6,9 @@
 import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { Card, Gallery, Line } from "./Gallery.ts"
-import { firstSeeds, portsOf, spread, title } from "./Lookup.ts"
+import { columnsOf, firstSeeds, ownColumns, portsOf, rowsReadBy, spread, title } from "./Lookup.ts"
 import { count, number } from "./Numbers.ts"
 import type { ReportStore, Row, Value } from "./ReportStore.ts"
-import { columnsOf, idsWith, readBy, readRows, wiredColumns } from "./RowSetView.ts"
 
 const cardsPerGallery = 8
 const maxNeighbourRows = 4000
@@ -31,62 +30,47 @@ const makeCard = Effect.fnUntraced(function* (store: ReportStore, bytes: Value, 
   return card
 })
 
-/** `web_itm.match_probability` is shown as `match_probability`. */
-const shortName = (column: string): string => column.slice(column.lastIndexOf(".") + 1)
-
-/** Ids spread over the order of a score, highest first; over the stored order where there is no score. */
-const pickIds = (ids: ReadonlyArray<string>, scores: ReadonlyArray<Value> | undefined): ReadonlyArray<string> => {
-  const order = [...ids.keys()]
-  if (scores !== undefined) order.sort((a, b) => Number(scores[b] ?? 0) - Number(scores[a] ?? 0))
-  return spread(order.length, cardsPerGallery).map((i) => ids[order[i]!]!)
-}
+/** Indices spread over the order of a column's values, highest first; over the stored order where there is no column. */
+const pickRows = Effect.fnUntraced(function* (store: ReportStore, rows: StoredRows, total: number, by?: string) {
+  if (by === undefined) return spread(total, cardsPerGallery)
+  const values = (yield* store.rows(rows, [by])).map((row) => Number(row[by] ?? 0))
+  const order = [...values.keys()].filter((i) => i < total).sort((a, b) => values[b]! - values[a]!)
+  return spread(order.length, cardsPerGallery).map((i) => order[i]!)
+})
 
 const reasonsOf = Effect.fnUntraced(function* (store: ReportStore, port: StoredRows) {
-  const ledger = yield* store.lines(port, "ledger.jsonl")
+  const ledger = yield* store.lines(port.keys, "ledger.jsonl")
   return new Map(ledger.map((line) => [String(line["row_id"]), String(line["reason"])]))
 })
 
-const portGallery = Effect.fnUntraced(function* (
-  record: RunRecord,
-  store: ReportStore,
-  node: DrawnNode,
-  port: StoredRows
-) {
-  const view = readBy(record, node)
-  const image = columnsOf(view, "image")[0]
-  const ids = yield* store.ids(port)
-  if (image === undefined || ids.length === 0) return undefined
-  const wired = wiredColumns(view, node)
-  const ofType = (type: string) => wired.filter((name) => view.columns[name] === type)
-  const scores = ofType("score")
-  const texts = ofType("text")
-  const flags = columnsOf(view, "flag").filter((name) => wired.includes(name) || name === "matched")
-  const by =
-    scores[0] === undefined ? undefined : (yield* readRows(store, view, [scores[0]], ids)).map((row) => row[scores[0]!])
-  const picked = pickIds(ids, by)
-  const rows = yield* readRows(store, view, [image, ...texts, ...scores, ...flags], picked)
+const portGallery = Effect.fnUntraced(function* (store: ReportStore, node: DrawnNode, port: StoredRows) {
+  const image = ownColumns(port, "image")[0]
+  const texts = ownColumns(port, "text")
+  const scores = ownColumns(port, "score")
+  const flags = ownColumns(port, "flag")
+  if (image === undefined) return undefined
+  const columns = [image, ...texts, ...scores, ...flags]
+  const total = yield* store.count(port, columns)
+  const rows = yield* store.rows(port, columns, yield* pickRows(store, port, total, scores[0]))
   const reasons = yield* reasonsOf(store, port)
   const tone = port.port === "rejected" ? "bad" : "good"
   const cards: Array<Card> = []
-  for (const [i, row] of rows.entries()) {
-    const reason = reasons.get(picked[i]!)
+  for (const row of rows) {
+    const reason = reasons.get(String(row["row_id"]))
     cards.push(
       yield* makeCard(store, row[image], [
-        ...texts.map((name): Line => ({
-          ...(texts.length > 1 ? { label: shortName(name) } : {}),
-          text: textOf(row[name])
-        })),
+        ...texts.map((name): Line => ({ ...(texts.length > 1 ? { label: name } : {}), text: textOf(row[name]) })),
         ...(reason === undefined
-          ? scores.map((name): Line => ({ label: shortName(name), text: textOf(row[name]), tone }))
+          ? scores.map((name): Line => ({ label: name, text: textOf(row[name]), tone }))
           : [{ text: reason, tone } as const]),
         ...flags.map((name): Line => ({ label: name, text: textOf(row[name]), tone: "quiet" }))
       ])
     )
   }
-  const order = scores[0] === undefined ? "" : `, spread over ${shortName(scores[0])}, highest first`
+  const order = scores[0] === undefined ? "" : `, spread over ${scores[0]}, highest first`
   const gallery: Gallery = {
     title: `${title(node)}: ${port.port}`,
-    note: `${cards.length} of ${count(ids.length)} rows${order}.`,
+    note: `${cards.length} of ${count(total)} rows${order}.`,
     cards
   }
   return gallery
@@ -97,7 +81,7 @@ export const filterGalleries = Effect.fnUntraced(function* (record: RunRecord, s
   const galleries: Array<Gallery> = []
   for (const node of firstSeeds(record, (each) => each.kind === "route"))
     for (const port of Object.values(portsOf(record, node))) {
-      const gallery = port === undefined ? undefined : yield* portGallery(record, store, node, port)
+      const gallery = port === undefined ? undefined : yield* portGallery(store, node, port)
       if (gallery !== undefined) galleries.push(gallery)
     }
   return galleries
@@ -108,12 +92,13 @@ export const captionGalleries = Effect.fnUntraced(function* (record: RunRecord, 
   const galleries: Array<Gallery> = []
   for (const node of firstSeeds(record, (each) => each.op === "Captioner")) {
     const column = `${node.id}.caption`
-    const view = readBy(record, node)
-    const image = columnsOf(view, "image")[0]
-    if (image === undefined || view.columns[column] === undefined) continue
-    const texts = columnsOf(view, "text").filter((name) => !name.includes("."))
-    const ids = yield* idsWith(store, view, [column, image])
-    const rows = yield* readRows(store, view, [image, column, ...texts], pickIds(ids, undefined))
+    const stored = rowsReadBy(record, node)
+    const image = stored && ownColumns(stored, "image")[0]
+    if (stored?.columns[column] === undefined || image === undefined) continue
+    const texts = ownColumns(stored, "text")
+    const columns = [image, column, ...texts]
+    const total = yield* store.count(stored, columns)
+    const rows = yield* store.rows(stored, columns, spread(total, cardsPerGallery))
     const cards: Array<Card> = []
     for (const row of rows)
       cards.push(
@@ -124,7 +109,7 @@ export const captionGalleries = Effect.fnUntraced(function* (record: RunRecord, 
       )
     galleries.push({
       title: `${title(node)}: synthetic captions beside what came with the image`,
-      note: `${cards.length} of ${count(ids.length)} rows.`,
+      note: `${cards.length} of ${count(total)} rows.`,
       cards
     })
   }
@@ -155,50 +140,43 @@ const nearest = (query: Float32Array, rows: ReadonlyArray<Row>, embedding: strin
 
 const variantOf = (id: string): string => id.replace(/^[^[]*/, "")
 
-/** The texts of the same row set whose embeddings come from a node of the same variant. */
+/** The text embeddings of the same row set that come from a node of the same variant, and the text to show for them. */
 const embeddedTexts = (record: RunRecord, node: DrawnNode) => {
-  const view = readBy(record, node)
+  const stored = rowsReadBy(record, node)
   const images = `${node.id}.image_embeds`
-  const texts = columnsOf(view, "embedding").find(
+  if (stored?.columns[images] === undefined) return undefined
+  const texts = columnsOf(stored, "embedding").find(
     (name) => name.endsWith(".text_embeds") && variantOf(name.slice(0, name.lastIndexOf("."))) === variantOf(node.id)
   )
-  const image = columnsOf(view, "image")[0]
-  const encoder = record.graph.find((each) => texts === `${each.id}.text_embeds`)
-  const text = encoder && wiredColumns(view, encoder).find((name) => view.columns[name] === "text")
-  const fallback = columnsOf(view, "text")[0]
-  const shown = text ?? fallback
-  return view.columns[images] === undefined || texts === undefined || image === undefined || shown === undefined
+  const image = ownColumns(stored, "image")[0]
+  const own = ownColumns(stored, "text")
+  const text = own.includes("caption") ? "caption" : own[0]
+  return texts === undefined || image === undefined || text === undefined
     ? undefined
-    : { view, images, texts, image, text: shown }
+    : { stored, images, texts, image, text }
 }
 
 const neighbourGallery = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore, node: DrawnNode) {
   const found = embeddedTexts(record, node)
   if (found === undefined) return undefined
-  const { view, images, texts, image, text } = found
-  const ids = yield* idsWith(store, view, [images, texts, text])
-  if (ids.length === 0 || ids.length > maxNeighbourRows) return undefined
-  const all = yield* readRows(store, view, [images, texts, text], ids)
-  const picked = spread(ids.length, cardsPerGallery)
-  const pictures = yield* readRows(
-    store,
-    view,
-    [image],
-    picked.map((i) => ids[i]!)
-  )
+  const { stored, images, texts, image, text } = found
+  const total = yield* store.count(stored, [image, images, texts, text])
+  if (total === 0 || total > maxNeighbourRows) return undefined
+  const all = yield* store.rows(stored, [images, texts, text])
+  const shown = yield* store.rows(stored, [image, images, texts, text], spread(total, cardsPerGallery))
   const cards: Array<Card> = []
-  for (const [at, index] of picked.entries()) {
-    const query = all[index]![images]
+  for (const row of shown) {
+    const query = row[images]
     if (!(query instanceof Float32Array)) continue
-    const own = textOf(all[index]![text])
+    const own = textOf(row[text])
     const lines = nearest(query, all, texts, 5).map((hit, rank): Line => {
       const said = textOf(all[hit.index]![text])
       return { label: `${rank + 1}. ${hit.score.toFixed(2)}`, text: said, tone: said === own ? "good" : "plain" }
     })
-    cards.push(yield* makeCard(store, pictures[at]![image], [...lines, { label: "true", text: own, tone: "quiet" }]))
+    cards.push(yield* makeCard(store, row[image], [...lines, { label: "true", text: own, tone: "quiet" }]))
   }
   const gallery: Gallery = {
-    title: `${title(node)}: nearest of ${count(ids.length)} texts`,
+    title: `${title(node)}: nearest of ${count(total)} texts`,
     note: "Cosine similarity of the embeddings; the true text in green where it is among the nearest five.",
     cards
   }

@@ -5,16 +5,14 @@
  * Seeds of one variant repeat an experiment: curves show all of them, filters and galleries the first. What can't be read is
  * left out with a note; a report must not fail because one artifact is gone.
  */
-import type { DrawnNode, RunRecord } from "@bootlace/graph"
+import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { History } from "./Curves.ts"
 import { cutOf } from "./FilterQuality.ts"
 import type { FilterRows } from "./FilterQuality.ts"
 import { captionGalleries, filterGalleries, neighbourGalleries } from "./Galleries.ts"
-import { firstSeeds, portsOf, title } from "./Lookup.ts"
+import { firstSeeds, ownColumns, portsOf, title } from "./Lookup.ts"
 import type { ReportStore } from "./ReportStore.ts"
-import { columnsOf, partsOf, readBy, readRows, wiredColumns } from "./RowSetView.ts"
-import type { RowSetView } from "./RowSetView.ts"
 
 const maxGalleries = 16
 
@@ -45,32 +43,25 @@ export const gatherHistories = Effect.fnUntraced(function* (record: RunRecord, s
   return histories
 })
 
-const flagOf = (view: RowSetView, wired: ReadonlyArray<string>): string | undefined => {
-  const flags = columnsOf(view, "flag")
-  return flags.includes("matched") ? "matched" : flags.find((name) => wired.includes(name))
-}
-
 const filterRows = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore, node: DrawnNode) {
   const { kept, rejected } = portsOf(record, node)
-  const view = readBy(record, node)
-  const wired = wiredColumns(view, node)
-  const flagName = flagOf(view, wired)
-  if (kept === undefined || rejected === undefined || flagName === undefined) return undefined
-  const scores = wired.filter((name) => view.columns[name] === "score")
-  const keptIds = yield* store.ids(kept)
-  const ids = [...keptIds, ...(yield* store.ids(rejected))]
-  const read = yield* readRows(store, view, [flagName, ...scores], ids)
-  const views = (scores.length === 0 ? [undefined] : scores).map((score): FilterRows => ({
+  if (kept === undefined || rejected === undefined) return undefined
+  const flags = ownColumns(kept, "flag")
+  const flagName = flags.includes("matched") ? "matched" : flags[0]
+  if (flagName === undefined) return undefined
+  const scores = ownColumns(kept, "score")
+  const columns = [flagName, ...scores]
+  const read = [
+    ...(yield* store.rows(kept, columns)).map((row) => ({ row, kept: true })),
+    ...(yield* store.rows(rejected, columns)).map((row) => ({ row, kept: false }))
+  ]
+  const views = (scores.length === 0 ? [undefined] : scores).map((scoreName): FilterRows => ({
     name: title(node),
     flagName,
-    ...(score === undefined ? {} : { scoreName: score.slice(score.lastIndexOf(".") + 1) }),
-    rows: read.map((row, i) => {
-      const value = score === undefined ? undefined : row[score]
-      return {
-        kept: i < keptIds.length,
-        flag: row[flagName] === true,
-        ...(typeof value === "number" ? { score: value } : {})
-      }
+    ...(scoreName === undefined ? {} : { scoreName }),
+    rows: read.map(({ row, kept: isKept }) => {
+      const score = scoreName === undefined ? undefined : row[scoreName]
+      return { kept: isKept, flag: row[flagName] === true, ...(typeof score === "number" ? { score } : {}) }
     })
   }))
   return views.find((each) => cutOf(each) !== undefined) ?? views[0]!
@@ -96,13 +87,29 @@ export interface Rejection {
 
 const maxReasons = 40
 
+/** The runtime says beside a row set's own keys where the columns of its maps are. */
+interface Parted extends StoredRows {
+  readonly parts?: ReadonlyArray<{
+    readonly shards: ReadonlyArray<{ readonly key: string; readonly names: Readonly<Record<string, string>> }>
+  }>
+}
+
+/** Which artifacts hold the rejected rows of which nodes: those of the row set's owner, and those of its maps. */
+const quarantines = (stored: Parted): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => [
+  [stored.node, stored.keys],
+  ...(stored.parts ?? []).flatMap(({ shards }) => {
+    const column = Object.keys(shards[0]?.names ?? {}).find((name) => name.includes("."))
+    return column === undefined
+      ? []
+      : [[column.slice(0, column.lastIndexOf(".")), shards.map((shard) => shard.key)] as const]
+  })
+]
+
 export const gatherRejections = Effect.fnUntraced(function* (record: RunRecord, store: ReportStore) {
-  if (!Object.values(record.nodes).some((node) => node.rejected > 0)) return []
   const found: Array<Omit<Rejection, "rows">> = []
-  for (const stored of record.rows.flatMap(partsOf)) {
-    const column = Object.keys(stored.columns).find((name) => name.includes("."))
-    const node = column === undefined ? stored.node : column.slice(0, column.lastIndexOf("."))
-    for (const line of yield* store.lines(stored, "rejected.jsonl"))
+  for (const [node, keys] of record.rows.flatMap(quarantines)) {
+    if ((record.nodes[node]?.rejected ?? 0) === 0) continue
+    for (const line of yield* store.lines(keys, "rejected.jsonl"))
       found.push({ node, code: String(line["code"]), reason: String(line["reason"]) })
   }
   return [...Map.groupBy(found, (each) => JSON.stringify(each)).values()]

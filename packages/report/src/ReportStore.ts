@@ -14,20 +14,21 @@ export class ReportError extends Schema.TaggedError<ReportError>()("ReportError"
 
 /** text, score or label, flag, an image's bytes, an embedding; undefined where the row has none. */
 export type Value = string | number | boolean | Uint8Array | Float32Array | undefined
+/** By column name; `row_id` as hex is always there. */
 export type Row = Readonly<Record<string, Value>>
 
 export interface ReportStore {
-  /** Row ids (hex), in the stored order. */
-  readonly ids: (stored: StoredRows) => Effect.Effect<ReadonlyArray<string>, ReportError>
-  /** The named columns of the stored rows at `pick` (ascending), or of all. */
+  /** How many rows have all of these columns. */
+  readonly count: (stored: StoredRows, columns: ReadonlyArray<string>) => Effect.Effect<number, ReportError>
+  /** The rows that have all of these columns, or those of them at `pick`. */
   readonly rows: (
     stored: StoredRows,
     columns: ReadonlyArray<string>,
     pick?: ReadonlyArray<number>
   ) => Effect.Effect<ReadonlyArray<Row>, ReportError>
-  /** The JSON lines of a side file of the rows' artifacts (`ledger.jsonl`, `rejected.jsonl`); none where there is no such file. */
+  /** The JSON lines of a side file of artifacts (`ledger.jsonl`, `rejected.jsonl`); none where there is no such file. */
   readonly lines: (
-    stored: StoredRows,
+    keys: ReadonlyArray<string>,
     name: string
   ) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, ReportError>
   /** One file of an artifact; undefined where it has none of that name. */

@@ -1,4 +1,4 @@
-/** The report's view of the artifact store: Arrow shards as plain values, large images as thumbnails. */
+/** The report's view of the artifact store: Arrow batches as plain values, large images as thumbnails. */
 import {
   columnOf,
   decodeImage,
@@ -6,14 +6,13 @@ import {
   floatsOf,
   imagesOf,
   intsOf,
-  openDataset,
   readImageHeader,
   resizeBicubic,
   rowIdHex,
   rowIdsOf,
   textsOf
 } from "@bootlace/data"
-import type { ArtifactStoreShape, CommittedArtifact, DataError, StoredDataset } from "@bootlace/data"
+import type { ArtifactStoreShape, DataError } from "@bootlace/data"
 import type { ColumnType, StoredRows } from "@bootlace/graph"
 import { Effect } from "effect"
 import { imageUri } from "./Gallery.ts"
@@ -22,6 +21,15 @@ import { ReportError } from "./ReportStore.ts"
 import type { ReportStore, Row, Value } from "./ReportStore.ts"
 
 type Batch = Parameters<typeof columnOf>[0]
+
+/** How stored rows are read; the runtime knows where each column is. */
+export type OpenRows = (
+  stored: StoredRows,
+  columns: ReadonlyArray<string>
+) => Effect.Effect<
+  { readonly numRows: number; readonly rows: (indices?: Int32Array) => Effect.Effect<Batch, DataError> },
+  DataError
+>
 
 /** Images up to this many bytes and pixels a side stand in the page as they are. */
 const smallBytes = 12 * 1024
@@ -52,9 +60,6 @@ const valuesOf = (batch: Batch, name: string, type: ColumnType): ReadonlyArray<V
   }
 }
 
-/** Column names inside an artifact: a map's `node.column` is stored as `column`. */
-const storedName = (name: string): string => name.slice(name.lastIndexOf(".") + 1)
-
 const toReport = <A>(effect: Effect.Effect<A, DataError>): Effect.Effect<A, ReportError> =>
   Effect.mapError(effect, (error) => new ReportError({ detail: error.message }))
 
@@ -76,74 +81,48 @@ const parseLines = (bytes: Uint8Array): ReadonlyArray<Readonly<Record<string, un
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
 
-/** A store to report from. Artifacts are opened once; shards are kept in memory while a page is made. */
-export const makeReportStore = (store: ArtifactStoreShape): ReportStore => {
-  const datasets = new Map<string, StoredDataset>()
-  const ids = new Map<string, ReadonlyArray<string>>()
+/** Values by column of every row, `row_id` among them. */
+const rowsOf = (batch: Batch, stored: StoredRows, columns: ReadonlyArray<string>): ReadonlyArray<Row> => {
+  const ids = rowIdsOf(batch)
+  const values = columns.map((name) => valuesOf(batch, name, stored.columns[name]!))
+  return Array.from({ length: batch.numRows }, (_, row): Row =>
+    Object.fromEntries([["row_id", rowIdHex(ids, row)], ...columns.map((name, c) => [name, values[c]![row]])])
+  )
+}
 
-  const open = Effect.fnUntraced(function* (key: string) {
+/** A store to report from. */
+export const makeReportStore = (store: ArtifactStoreShape, openRows: OpenRows): ReportStore => {
+  const read = Effect.fnUntraced(function* (key: string, name: string) {
     const artifact = yield* toReport(store.open(key))
     if (artifact === undefined)
       return yield* new ReportError({ detail: `artifact ${key.slice(0, 12)} has gone from the store` })
-    return artifact
-  })
-
-  const datasetOf = Effect.fnUntraced(function* (stored: StoredRows) {
-    const id = stored.keys.join()
-    const known = datasets.get(id)
-    if (known !== undefined) return known
-    const artifacts: ReadonlyArray<CommittedArtifact> = yield* Effect.forEach(stored.keys, open)
-    const dataset = yield* openDataset(artifacts, { cache_bytes: 64 * 1024 * 1024 })
-    datasets.set(id, dataset)
-    return dataset
-  })
-
-  const idsOf = Effect.fnUntraced(function* (stored: StoredRows) {
-    const key = stored.keys.join()
-    const known = ids.get(key)
-    if (known !== undefined) return known
-    const dataset = yield* datasetOf(stored)
-    const all: Array<string> = []
-    for (const shard of dataset.shardRows.keys()) {
-      const batch = yield* toReport(dataset.shard(shard))
-      const bytes = rowIdsOf(batch)
-      for (let row = 0; row < batch.numRows; row++) all.push(rowIdHex(bytes, row))
-    }
-    ids.set(key, all)
-    return all
+    return artifact.files.some((file) => file.name === name) ? yield* toReport(artifact.read(name)) : undefined
   })
 
   const rows: ReportStore["rows"] = Effect.fnUntraced(function* (stored, columns, pick) {
-    const dataset = yield* datasetOf(stored)
-    const indices = Int32Array.from(pick ?? Array.from({ length: dataset.numRows }, (_, i) => i))
-    if (indices.length === 0) return []
-    const batch = yield* toReport(dataset.rows(indices))
-    const values = yield* Effect.try({
-      try: () => columns.map((name) => valuesOf(batch, storedName(name), stored.columns[name]!)),
+    const table = yield* toReport(openRows(stored, columns))
+    if (table.numRows === 0 || pick?.length === 0) return []
+    const batch = yield* toReport(table.rows(pick === undefined ? undefined : Int32Array.from(pick)))
+    return yield* Effect.try({
+      try: () => rowsOf(batch, stored, columns),
       catch: (cause) => new ReportError({ detail: cause instanceof Error ? cause.message : String(cause) })
     })
-    return Array.from({ length: batch.numRows }, (_, row): Row =>
-      Object.fromEntries(columns.map((name, c) => [name, values[c]![row]]))
-    )
   })
 
-  const read = (artifact: CommittedArtifact, name: string): Effect.Effect<Uint8Array | undefined, ReportError> =>
-    artifact.files.some((file) => file.name === name) ? toReport(artifact.read(name)) : Effect.succeed(undefined)
-
-  const lines: ReportStore["lines"] = Effect.fnUntraced(function* (stored, name) {
+  const lines: ReportStore["lines"] = Effect.fnUntraced(function* (keys, name) {
     const all: Array<Readonly<Record<string, unknown>>> = []
-    for (const key of stored.keys) {
-      const bytes = yield* read(yield* open(key), name)
+    for (const key of keys) {
+      const bytes = yield* read(key, name)
       if (bytes !== undefined) all.push(...parseLines(bytes))
     }
     return all
   })
 
   return {
-    ids: idsOf,
+    count: (stored, columns) => Effect.map(toReport(openRows(stored, columns)), ({ numRows }) => numRows),
     rows,
     lines,
-    file: (artifact, name) => Effect.flatMap(open(artifact.key), (opened) => read(opened, name)),
+    file: (artifact, name) => read(artifact.key, name),
     picture: (bytes) => Effect.orElseSucceed(thumbnail(bytes), () => undefined)
   }
 }

@@ -15,7 +15,8 @@ import {
   tensorColumn,
   textColumn
 } from "@bootlace/data"
-import type { RunRecord } from "@bootlace/graph"
+import type { ColumnType, RunRecord, StoredRows } from "@bootlace/graph"
+import { openStoredRows } from "@bootlace/runtime"
 import { it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -67,6 +68,25 @@ const commit = Effect.fnUntraced(function* (
   return key
 }, Effect.scoped)
 
+/** A row set as the runtime records it: each part a key and the columns that are found there. */
+const indexed = (
+  node: string,
+  port: string,
+  parts: ReadonlyArray<readonly [string, Readonly<Record<string, ColumnType>>]>
+): StoredRows => {
+  const stored = (name: string) => name.slice(name.lastIndexOf(".") + 1)
+  const rows = {
+    node,
+    port,
+    keys: [parts[0]![0]],
+    columns: Object.assign({}, ...parts.map(([, columns]) => columns)) as StoredRows["columns"],
+    parts: parts.map(([key, columns]) => ({
+      shards: [{ key, names: Object.fromEntries(Object.keys(columns).map((name) => [name, stored(name)])) }]
+    }))
+  }
+  return rows
+}
+
 const lines = (values: ReadonlyArray<unknown>) => values.map((value) => `${JSON.stringify(value)}\n`).join("")
 
 const makeRun = Effect.gen(function* () {
@@ -107,6 +127,11 @@ const makeRun = Effect.gen(function* () {
   const train = yield* commit("train", undefined, {
     "history.json": JSON.stringify([0, 1, 2].map((step) => ({ step, itc_loss: 3 - step, note: "x" })))
   })
+  const passedOn = (own: string): Parameters<typeof indexed>[2] => [
+    [own, {}],
+    [pairs, { image: "image", text: "text", matched: "flag" }],
+    [itm, { match_probability: "score" }]
+  ]
   const wire = (input: string, from: string, port = "pairs") => ({ input, from, port })
   const drawn = (id: string, op: string, kind: string, inputs: ReadonlyArray<ReturnType<typeof wire>>) => ({
     id,
@@ -131,22 +156,15 @@ const makeRun = Effect.gen(function* () {
     },
     metrics: {},
     rows: [
-      {
-        node: "web",
-        port: "pairs",
-        keys: [pairs, itm, captions, image, text],
-        columns: {
-          image: "image",
-          text: "text",
-          matched: "flag",
-          "itm.match_probability": "score",
-          "captions.caption": "text",
-          "image.image_embeds": "embedding",
-          "words.text_embeds": "embedding"
-        }
-      },
-      { node: "clean", port: "kept", keys: [keptKey], columns: {} },
-      { node: "clean", port: "rejected", keys: [rejectedKey], columns: {} }
+      indexed("web", "pairs", [
+        [pairs, { image: "image", text: "text", matched: "flag" }],
+        [itm, { "itm.match_probability": "score" }],
+        [captions, { "captions.caption": "text" }],
+        [image, { "image.image_embeds": "embedding" }],
+        [text, { "words.text_embeds": "embedding" }]
+      ]),
+      indexed("clean", "kept", passedOn(keptKey)),
+      indexed("clean", "rejected", passedOn(rejectedKey))
     ],
     artifacts: [{ node: "train", output: "model", type: "model", key: train }],
     graph: [
@@ -162,9 +180,14 @@ const makeRun = Effect.gen(function* () {
   return record
 })
 
+const reportStore = (store: ArtifactStore["Service"]) =>
+  makeReportStore(store, (stored, columns) =>
+    Effect.provideService(openStoredRows(stored, columns), ArtifactStore, store)
+  )
+
 const gathered = Effect.gen(function* () {
   const record = yield* makeRun
-  const found = yield* gather(record, makeReportStore(yield* ArtifactStore))
+  const found = yield* gather(record, reportStore(yield* ArtifactStore))
   return { record, ...found }
 })
 
@@ -211,11 +234,11 @@ describe("StoredReport", () => {
     Effect.gen(function* () {
       const { record } = yield* gathered
       const store = yield* ArtifactStore
-      yield* store.remove(record.rows[0]!.keys[1]!)
-      const found = yield* gather(record, makeReportStore(store))
-      assert.isTrue(found.notes.some((note) => note.includes("has gone from the store")))
+      yield* store.remove(keyOf({ name: "itm" }))
+      const found = yield* gather(record, reportStore(store))
+      assert.isTrue(found.notes.some((note) => note.includes("run the pipeline again")))
       const page = renderPage({ record, environment: [], ...found })
-      assert.include(page, "has gone from the store")
+      assert.include(page, "run the pipeline again")
     }).pipe(Effect.provide(layer))
   )
 })

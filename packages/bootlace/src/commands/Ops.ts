@@ -1,6 +1,7 @@
-/** `bootlace ops`: what operators there are, and for one of them its ports and config. */
+/** `bootlace ops` and `bootlace schema`: what operators there are, and for one of them its ports and config. */
+import { configFields, jsonSchema } from "@bootlace/graph"
 import type { AnyOperator, Input } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { usage } from "../Failure.ts"
 import { loadRegistry } from "../LoadPipeline.ts"
 import { out } from "../Screen.ts"
@@ -42,43 +43,36 @@ const outputsOf = (operator: AnyOperator): ReadonlyArray<readonly [string, strin
   }
 }
 
-interface JsonSchema {
+interface FieldSchema {
   readonly type?: string
   readonly enum?: ReadonlyArray<unknown>
-  readonly anyOf?: ReadonlyArray<JsonSchema>
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly required?: ReadonlyArray<string>
-  readonly description?: string
-  readonly allOf?: ReadonlyArray<JsonSchema>
-  readonly items?: JsonSchema
-  readonly default?: unknown
+  readonly anyOf?: ReadonlyArray<FieldSchema>
+  readonly items?: FieldSchema
 }
 
-const typeText = (schema: JsonSchema): string => {
+const typeText = (schema: FieldSchema): string => {
   if (schema.enum !== undefined) return schema.enum.map(String).join(" | ")
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeText))].join(" | ")
   if (schema.type === "array") return `list of ${schema.items === undefined ? "values" : typeText(schema.items)}`
   return schema.type === "object" ? "map" : (schema.type ?? "value")
 }
 
-const described = (schema: JsonSchema): string =>
-  schema.description ?? schema.allOf?.find((part) => part.description !== undefined)?.description ?? ""
-
-const configRows = (operator: AnyOperator): ReadonlyArray<ReadonlyArray<string>> => {
-  const root = Schema.toJsonSchemaDocument(operator.config).schema as JsonSchema
-  return Object.entries(root.properties ?? {}).map(([name, field]) => [
-    name,
-    typeText(field),
-    root.required?.includes(name) === true ? "required" : "",
-    described(field)
+const configTable = (operator: AnyOperator): ReadonlyArray<string> => {
+  const { fields } = configFields(operator)
+  if (fields.length === 0) return []
+  const rows = fields.map((field) => [
+    field.key,
+    typeText(field.schema as FieldSchema),
+    field.required ? "required" : field.default === undefined ? "" : JSON.stringify(field.default),
+    field.description ?? ""
   ])
+  return ["", table([{ title: "config" }, { title: "type" }, { title: "default" }, { title: "what it says" }], rows)]
 }
 
 const explain = (operator: AnyOperator): string => {
   const inputs = Object.entries(operator.inputs as Readonly<Record<string, Input>>)
   const block = (title: string, rows: ReadonlyArray<readonly [string, string]>) =>
     rows.length === 0 ? [] : ["", title, ...rows.map(([name, text]) => `  ${name.padEnd(20)} ${text}`)]
-  const config = configRows(operator)
   return [
     `${operator.name} (${operator.kind}, version ${operator.version})`,
     operator.description,
@@ -100,9 +94,7 @@ const explain = (operator: AnyOperator): string => {
           ),
           ...block("outputs inside Train", Object.entries(operator.training.outputs))
         ]),
-    ...(config.length === 0
-      ? []
-      : ["", table([{ title: "config" }, { title: "type" }, { title: "" }, { title: "" }], config)])
+    ...configTable(operator)
   ].join("\n")
 }
 
@@ -122,4 +114,10 @@ export const ops = Effect.fnUntraced(function* ({ name, noConfig }: OpsOptions) 
     return yield* usage(`error: no operator ${name}\nhint: bootlace ops lists them`)
   }
   yield* out(explain(operator))
+})
+
+/** `bootlace schema`: what an editor checks pipelines by. */
+export const schema = Effect.fnUntraced(function* ({ noConfig }: { readonly noConfig: boolean }) {
+  const { registry } = yield* loadRegistry(process.cwd(), noConfig)
+  yield* out(JSON.stringify(jsonSchema(registry), null, 2))
 })

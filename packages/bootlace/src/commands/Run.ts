@@ -8,7 +8,7 @@ import type { Plan, RunRecord } from "@bootlace/graph"
 import type { LoadedModels } from "@bootlace/operators"
 import { lastRun, overBudget, runPlan } from "@bootlace/runtime"
 import { Effect } from "effect"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
 import { Failure, failureText } from "../Failure.ts"
 import type { RunOptions } from "../Invocation.ts"
@@ -66,7 +66,9 @@ const finish = Effect.fnUntraced(function* (record: RunRecord, loaded: LoadedPip
 
 const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options: RunOptions) {
   if (options.json) {
-    const record = yield* lastRun(resolve(options.store), plan.hash).pipe(Effect.orElseSucceed(() => undefined))
+    const record = yield* lastRun(options.store, (record) => record.plan === plan.hash).pipe(
+      Effect.orElseSucceed(() => undefined)
+    )
     if (record !== undefined) yield* out(JSON.stringify(runJson(record)))
   }
   return yield* new Failure({ exit: 1, message: failureText(error), resume: options.command })

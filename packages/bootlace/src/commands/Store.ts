@@ -1,10 +1,12 @@
 /** `bootlace store list|gc`: what is in a store, and removing what no recent run uses. */
-import { ArtifactStore } from "@bootlace/data"
+import { ArtifactStore, Files } from "@bootlace/data"
 import type { CommittedArtifact } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { bytes } from "@bootlace/report"
-import { listRuns, readRun } from "@bootlace/runtime"
+import { keysInUse, listRuns, readRun } from "@bootlace/runtime"
 import { Effect } from "effect"
+import { join } from "node:path"
+import { usage } from "../Failure.ts"
 import { storeLayer } from "../Machinery.ts"
 import { out } from "../Screen.ts"
 import { table } from "../Table.ts"
@@ -66,16 +68,71 @@ export const list = (options: { readonly store: string; readonly json: boolean }
     yield* out(`${bySize.size} artifacts, ${bytes(total)} in ${options.store}`)
   }).pipe(Effect.provide(storeLayer(options.store)))
 
-export const gc = (options: { readonly store: string; readonly keep: number; readonly dryRun: boolean }) =>
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** A run at work commits artifacts that its record doesn't name yet. */
+const refuseWhileRunning = Effect.fnUntraced(function* (root: string) {
+  const files = yield* Files
+  const folder = join(root, "locks")
+  if ((yield* files.stat(folder)) === undefined) return
+  for (const name of yield* files.list(folder)) {
+    const text = new TextDecoder().decode(yield* files.read(join(folder, name)))
+    const pid = /"pid":(\d+)/.exec(text)?.[1]
+    if (pid !== undefined && isAlive(Number(pid)))
+      return yield* usage(`error: process ${pid} runs a pipeline in ${root}\nhint: wait until it is done`)
+  }
+})
+
+/** Checkpoints of work that isn't finished: what it goes on from. */
+const openCheckpoints = Effect.gen(function* () {
+  const store = yield* ArtifactStore
+  const keys = yield* store.list
+  const open: Array<string> = []
+  for (const key of keys) {
+    const meta = (yield* store.peek(key))?.meta
+    if (meta?.["type"] === "checkpoint" && !keys.includes(String(meta["of"]))) open.push(key)
+  }
+  return open
+})
+
+export interface GcOptions {
+  readonly store: string
+  readonly keep: number | undefined
+  readonly dryRun: boolean
+}
+
+/** Removes the records of all but the latest runs. */
+const forget = Effect.fnUntraced(function* (root: string, keep: number) {
+  const files = yield* Files
+  const runs = yield* listRuns(root)
+  const old = runs.slice(0, Math.max(0, runs.length - keep))
+  for (const run of old) yield* files.remove(join(root, "runs", run))
+  return old.length
+})
+
+/** With `keep`, older runs are forgotten first; then goes what no run names. */
+export const gc = (options: GcOptions) =>
   Effect.gen(function* () {
+    if (options.dryRun && options.keep !== undefined)
+      return yield* usage(
+        "error: --keep and --dry-run don't go together: what goes depends on the records that are removed"
+      )
     const store = yield* ArtifactStore
-    const records = yield* readRuns(options.store)
-    const kept = options.keep <= 0 ? [] : records.slice(-options.keep)
-    const running = records.filter((record) => record.status !== "done")
-    const keep = new Set([...kept, ...running].flatMap(keysOf))
+    yield* refuseWhileRunning(options.store)
+    const forgotten = options.keep === undefined ? 0 : yield* forget(options.store, options.keep)
+    const keep = new Set([...(yield* keysInUse(options.store)), ...(yield* openCheckpoints)])
     const bySize = yield* sizes
     const gone = [...bySize.keys()].filter((key) => !keep.has(key))
     if (!options.dryRun) yield* store.gc(keep)
     const verb = options.dryRun ? "would remove" : "removed"
-    yield* out(`${verb} ${gone.length} artifacts, ${bytes(sum(gone, bySize))}; kept ${bySize.size - gone.length}`)
+    const runs = forgotten === 0 ? "" : `${forgotten} runs and `
+    yield* out(
+      `${verb} ${runs}${gone.length} artifacts, ${bytes(sum(gone, bySize))}; ${bySize.size - gone.length} artifacts stay`
+    )
   }).pipe(Effect.provide(storeLayer(options.store)))
