@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from "node:util"
 import { floatsOf, imageColumn, textColumn } from "@bootlace/data"
 import type { HostTensor } from "@bootlace/engine"
-import type { Artifact, Batch, Files, PlanNode, TrainingGraph } from "@bootlace/graph"
+import type { Artifact, Batch, Files } from "@bootlace/graph"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { ImageEncoder } from "../src/ImageEncoder.ts"
-import { ITC } from "../src/ITC.ts"
-import { ITM } from "../src/ITM.ts"
-import { LMDecoder } from "../src/LMDecoder.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
 import { Train } from "../src/Train.ts"
 import { nearest, scoresAgainst } from "../src/metrics/Similarity.ts"
@@ -22,45 +19,8 @@ import {
   rowsOf,
   runIn
 } from "./inMemory.ts"
+import { trainingGraph } from "./trainingGraph.ts"
 import { datasetOf, filesOf, images, newModel, onnx, pairs } from "./tinyPairs.ts"
-
-const operators = { ImageEncoder, TextEncoder: TextEncoderOperator, ITC, ITM, LMDecoder }
-
-/** The plan's training graph of a Train node, as the graph room would resolve it. */
-const graphOf = async (config: object, itc: object = {}): Promise<{ graph: TrainingGraph; config: object }> => {
-  const spec = Train.rewrite!({ op: "Train", in: {}, config: config as never })!.nodes["train"]!
-  const nodes = await Promise.all(
-    Object.entries(spec.graph!).map(async ([id, node]): Promise<PlanNode> => {
-      const operator = operators[node.op as keyof typeof operators]
-      const inputs = Object.entries(node.in).map(([input, reference]) => {
-        const [from = "", column = ""] = (reference as string).split(".")
-        const type = operator.training!.inputs[input] as never
-        return [input, [{ _tag: "Column" as const, node: from, column, type }]]
-      })
-      return {
-        id,
-        operator,
-        config: await Effect.runPromise(
-          decodeConfig(operator, id === "itc" ? { ...node.config, ...itc } : node.config)
-        ),
-        encodedConfig: node.config,
-        inputs: Object.fromEntries(inputs),
-        ports: {},
-        columns: {},
-        artifacts: {},
-        axes: {},
-        seed: 5,
-        persist: false,
-        on_bad_row: { action: "reject", budget: 0 }
-      }
-    })
-  )
-  const minimize = (spec.minimize as ReadonlyArray<string>).map((reference) => {
-    const [node = "", output = ""] = reference.split(".")
-    return { node, output, weight: 1 }
-  })
-  return { graph: { nodes, minimize }, config: spec.config }
-}
 
 interface TrainOptions {
   readonly stopAt?: number
@@ -78,7 +38,7 @@ const train = async (
   { stopAt, save = false, rows = pairs, itc = {} }: TrainOptions = {}
 ) => {
   const given = { layer: onnx, artifacts: { init } }
-  const { graph, config: own } = await graphOf(config, itc)
+  const { graph, config: own } = await trainingGraph(config, itc)
   const effect = Effect.gen(function* () {
     const memory = memoryWriter()
     const context = {
