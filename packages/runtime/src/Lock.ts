@@ -18,6 +18,9 @@ interface Holder {
 
 const where = { node: "run" }
 
+/** Locks of this very process: one in its name that isn't here was left by a dead process of the same number. */
+const held = new Set<string>()
+
 /** Field 22 of /proc/<pid>/stat on Linux; empty elsewhere or when there is no such process. */
 const startOf = Effect.fnUntraced(function* (pid: number) {
   const files = yield* Files
@@ -34,21 +37,69 @@ const exists = (pid: number): boolean => {
   }
 }
 
-const isGone = Effect.fnUntraced(function* ({ pid, host, started }: Holder) {
+const isGone = Effect.fnUntraced(function* (path: string, { pid, host, started }: Holder) {
   if (host !== hostname()) return false
+  if (pid === process.pid) return !held.has(path)
   if (!exists(pid)) return true
   const now = yield* startOf(pid)
   return started !== "" && now !== "" && now !== started
 })
 
-const readHolder = Effect.fnUntraced(function* (path: string) {
+const textOf = Effect.fnUntraced(function* (path: string) {
   const files = yield* Files
   const bytes = yield* files.read(path).pipe(Effect.orElseSucceed(() => new Uint8Array()))
+  return new TextDecoder().decode(bytes)
+})
+
+/** The file's text, waiting a little for a holder who has created it and is writing his name. */
+const claimIn = Effect.fnUntraced(function* (path: string) {
+  for (let tries = 0; tries < 10; tries++) {
+    const text = yield* textOf(path)
+    if (text !== "") return text
+    yield* Effect.sleep("100 millis")
+  }
+  return ""
+})
+
+const parse = (text: string): Holder | undefined => {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as Holder
+    return JSON.parse(text) as Holder
   } catch {
     return undefined
   }
+}
+
+/** Moves a dead holder's file aside. Somebody who came first may have put his own in its place: that goes back. */
+const takeOver = Effect.fnUntraced(function* (path: string, dead: string) {
+  const files = yield* Files
+  const aside = `${path}.${process.pid}`
+  const moved = yield* Effect.result(files.rename(path, aside))
+  if (moved._tag === "Failure") return
+  if ((yield* textOf(aside)) === dead) yield* storing(where)(files.remove(aside))
+  else yield* storing(where)(files.rename(aside, path))
+})
+
+/** Creates the lock file; false where there is one already. */
+const create = Effect.fnUntraced(function* (path: string, me: Holder) {
+  const files = yield* Files
+  const sink = yield* Effect.result(files.create(path))
+  if (sink._tag === "Failure") {
+    if ((yield* storing(where)(files.stat(path))) !== undefined) return false
+    return yield* storing(where)(Effect.fail(sink.failure))
+  }
+  held.add(path)
+  yield* storing(where)(Effect.andThen(sink.success.write(encode(me)), sink.success.close)).pipe(
+    Effect.onError(() => release(path))
+  )
+  return true
+})
+
+const encode = (holder: Holder): Uint8Array => new TextEncoder().encode(canonicalJson(holder))
+
+const release = Effect.fnUntraced(function* (path: string) {
+  const files = yield* Files
+  held.delete(path)
+  yield* Effect.ignore(files.remove(path))
 })
 
 const taken = (path: string, { pid, host }: Holder): NodeError =>
@@ -66,30 +117,13 @@ export const lockPlan = Effect.fnUntraced(function* (root: string, plan: string,
   const path = join(folder, `${plan}.json`)
   const me: Holder = { pid: process.pid, host: hostname(), started: yield* startOf(process.pid) }
   yield* storing(where)(files.makeFolder(folder))
-  const acquire: Effect.Effect<void, NodeError, Files> = Effect.gen(function* () {
-    const sink = yield* Effect.result(files.create(path))
-    if (sink._tag === "Success") {
-      yield* storing(where)(sink.success.write(new TextEncoder().encode(canonicalJson(me))))
-      return yield* storing(where)(sink.success.close)
-    }
-    const holder = yield* readHolder(path)
-    // Nobody's name in it: its holder is writing it now, or was killed while doing so.
-    if (holder === undefined) yield* Effect.sleep("200 millis")
-    const again = holder ?? (yield* readHolder(path))
-    if (again !== undefined && !(yield* isGone(again))) {
-      if (!wait) return yield* taken(path, again)
-      yield* Effect.sleep("1 second")
-      return yield* acquire
-    }
-    yield* takeOver(path)
-    return yield* acquire
-  })
-  yield* Effect.acquireRelease(acquire, () => Effect.ignore(files.remove(path)))
-})
-
-/** Of several who find the same dead holder only one can move its file aside. */
-const takeOver = Effect.fnUntraced(function* (path: string) {
-  const files = yield* Files
-  const aside = `${path}.${process.pid}`
-  yield* Effect.ignore(Effect.andThen(files.rename(path, aside), files.remove(aside)))
+  for (;;) {
+    const isMine = yield* Effect.acquireRelease(create(path, me), (mine) => (mine ? release(path) : Effect.void))
+    if (isMine) return
+    const claim = yield* claimIn(path)
+    const holder = parse(claim)
+    if (holder === undefined || (yield* isGone(path, holder))) yield* takeOver(path, claim)
+    else if (wait) yield* Effect.sleep("1 second")
+    else return yield* taken(path, holder)
+  }
 })

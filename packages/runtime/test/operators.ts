@@ -282,6 +282,28 @@ export const Sum = Operator.fold({
   }
 })
 
+/** Wants tokens, which only a node of the same pass can have. */
+export const TokenSum = Operator.fold({
+  name: "TokenSum",
+  version: 1,
+  description: "Counts rows of tokens.",
+  config: Schema.Struct({}),
+  inputs: { tokens: "image_tokens" },
+  outputs: { metrics: "metrics" },
+  body: {
+    open: () =>
+      Effect.sync(() => {
+        let rows = 0
+        return {
+          step: (_, batch) => Effect.sync(() => void (rows += floatsOf(columnOf(batch, "tokens")).length / 4)),
+          snapshot: Effect.succeed({}),
+          restore: () => Effect.void,
+          finish: Effect.sync(() => ({ rows }))
+        }
+      })
+  }
+})
+
 /** Every text it saw, in order. */
 export const Words = Operator.fold({
   name: "Words",
@@ -467,6 +489,7 @@ export const registry: Registry = {
   Repeat,
   Concat,
   Sum,
+  TokenSum,
   Words,
   Median,
   Start,

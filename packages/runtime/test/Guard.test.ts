@@ -1,0 +1,76 @@
+import { assert, afterEach, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { knobs, resetKnobs } from "./operators.ts"
+import { run, temporaryFolder } from "./pipelines.ts"
+
+afterEach(resetKnobs)
+
+const faulty = (mode: string) => `
+version: 1
+name: faulty
+seed: 1
+nodes:
+  rows:   { op: Numbers, shards: 2, rows: 10 }
+  before: { op: Measure, in: { text: rows.text } }
+  bad:    { op: Faulty, in: { text: rows.text }, mode: ${mode} }
+  after:  { op: Sum, in: { score: bad.out } }
+`
+
+describe("Guard", () => {
+  const cases: ReadonlyArray<readonly [string, string, RegExp]> = [
+    ["throws", "R201", /threw Error: out of luck/],
+    ["dies", "R201", /threw Error: out of luck/],
+    ["opens", "R201", /threw Error: no such device/],
+    ["fails", "R212", /no good/],
+    ["never", "R203", /no answer within 300ms/],
+    ["short", "R202", /gave 6 rows of out where 7 were expected/],
+    ["long", "R202", /gave 8 rows of out where 7 were expected/],
+    ["nameless", "R202", /gave no column out/],
+    ["twice", "R202", /rejected a row twice/],
+    ["outside", "R202", /rejected row 7 of a batch of 7 rows/]
+  ]
+  for (const [mode, code, detail] of cases) {
+    it.live(`names the node whose operator ${mode}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(run(yield* temporaryFolder, faulty(mode), { call_timeout: "300 millis" }))
+        assert.deepInclude(error, { _tag: "NodeError", code, node: "bad" })
+        assert.match(error.detail, detail)
+        if (mode !== "opens") assert.match(error.shard ?? "", /^[0-9a-f]{64}$/)
+      })
+    )
+  }
+
+  it.effect("names the source that throws", () =>
+    Effect.gen(function* () {
+      knobs.batch = (_, start) => {
+        if (start >= 7) throw new Error("cable cut")
+        return 7
+      }
+      const error = yield* Effect.flip(run(yield* temporaryFolder, faulty("throws").replace(/ {2}bad[^]*/, "")))
+      assert.deepInclude(error, { code: "R101", node: "rows" })
+      assert.match(error.detail, /cable cut/)
+    })
+  )
+
+  it.effect("says which column has to be persisted", () =>
+    Effect.gen(function* () {
+      const yaml = `
+version: 1
+name: tokens
+seed: 1
+nodes:
+  rows:   { op: Numbers }
+  embed:  { op: Embed, in: { value: rows.value } }
+  start:  { op: TokenSum, in: { tokens: embed.tokens } }
+`
+      const error = yield* Effect.flip(run(yield* temporaryFolder, yaml))
+      assert.deepInclude(error, { code: "R401", node: "start" })
+      assert.match(error.message, /persist: true at embed/)
+      const record = yield* run(
+        yield* temporaryFolder,
+        yaml.replace("value: rows.value }", "value: rows.value }, persist: true")
+      )
+      assert.strictEqual(record.metrics["start.rows"], 40)
+    })
+  )
+})
