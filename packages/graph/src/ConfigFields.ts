@@ -1,5 +1,5 @@
 /** What can be said of an operator's config: its keys with their descriptions, defaults and JSON Schemas. For editors and `bootlace ops`. */
-import { JsonSchema, Result, Schema, SchemaAST, SchemaParser } from "effect"
+import { type JsonSchema, Result, Schema, SchemaAST, SchemaParser } from "effect"
 import type { AnyOperator } from "./Operator.ts"
 
 export interface ConfigField {

@@ -221,6 +221,7 @@ export const jsonSchema = (registry: Registry): JsonObject => {
         required: ["op"],
         allOf: operators.map((operator) => ({
           if: { properties: { op: { const: operator.name } }, required: ["op"] },
+          // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
           then: nodeOf(operator)
         }))
       }

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
 import { configFields, jsonSchema, printPipeline, readPipeline, specOf } from "../src/index.ts"
-import { BuildVocabulary, Captioner, registry } from "./operators.ts"
+import { BuildVocabulary, Captioner, operators as registry } from "./operators.ts"
 
 type Schema = Readonly<Record<string, any>> // JSON Schema is untyped JSON
 const root: Schema = jsonSchema(registry)

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import { node, pipeline, type Plan, readPipeline } from "../src/index.ts"
 import * as op from "./operators.ts"
 
-const { registry } = op
+const { operators: registry } = op
 const read = (text: string): Plan => Effect.runSync(readPipeline(text, { file: "case.yaml", registry }))
 
 const capfilt = `

@@ -1,10 +1,11 @@
 /** Mistaken and hostile files: each `cases/*.yaml` fails with exactly the text of the `.txt` beside it. Adding a case is adding a file. */
 import { Effect, Result } from "effect"
+import fc from "fast-check"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Plan, readPipeline } from "../src/index.ts"
-import { registry } from "./operators.ts"
+import { operators as registry } from "./operators.ts"
 
 const folder = join(import.meta.dirname, "cases")
 const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"))
@@ -178,5 +179,36 @@ nodes:
     const more = `${text}  mine: { op: ImageEncoder, model: "train[seed=1,data=web]", in: { image: web.image } }\n`
     const mine = planned(more).nodes.find(({ id }) => id === "mine")!
     expect(mine.inputs["model"]).toMatchObject([{ node: "train[seed=1,data=web]" }])
+  })
+})
+
+describe("any text", () => {
+  const seeds = files.map((name) => readFileSync(join(folder, name), "utf8"))
+  const cut = fc.tuple(
+    fc.nat(),
+    fc.nat(40),
+    fc.constantFrom("", "{", "}", "[", "]", ": ", "- ", "\n", "${", '"', "&a ", "web.", "#", "é", "  ")
+  )
+
+  it("gives a plan or diagnostics, never a crash, and every place is in the text", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...seeds), fc.array(cut, { minLength: 1, maxLength: 4 }), (seed, cuts) => {
+        const text = cuts.reduce((now, [at, length, put]) => {
+          const from = at % (now.length + 1)
+          return now.slice(0, from) + put + now.slice(from + length)
+        }, seed)
+        const result = read(text)
+        if (Result.isSuccess(result)) return
+        const lines = text.split("\n")
+        expect(result.failure.diagnostics.length).toBeGreaterThan(0)
+        for (const { line, col, code, message } of result.failure.diagnostics) {
+          expect([code, message]).toEqual([expect.stringMatching(/^V\d{3}$/), expect.stringMatching(/./)])
+          if (line === undefined) continue
+          expect(line).toBeLessThanOrEqual(lines.length)
+          expect(col).toBeLessThanOrEqual(lines[line - 1]!.length + 1)
+        }
+      }),
+      { numRuns: 400 }
+    )
   })
 })

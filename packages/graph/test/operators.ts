@@ -222,7 +222,7 @@ export const Train = Operator.train({
   body: { ...unopened, checkpointEvery: () => 100 }
 })
 
-export const registry = {
+export const operators = {
   ReadPairs,
   BuildVocabulary,
   InitModel,

@@ -55,8 +55,14 @@ const rewriteOf = (
   expansion: Expansion,
   known: Array<Ref>
 ): Rewritten | undefined => {
-  const rewrite = expansion.registry[node.spec.op]!.rewrite
-  return rewrite?.({ ...node.spec, in: handles(inputs, known) })
+  const operator = expansion.registry[node.spec.op]!
+  try {
+    return operator.rewrite?.({ ...node.spec, in: handles(inputs, known) })
+  } catch (cause) {
+    const label = `${operator.name} failed to rewrite this node: ${cause instanceof Error ? cause.message : String(cause)}`
+    expansion.findings.push({ code: "V119", message: "fault in an operator", ...node.place(["op"]), label })
+    return undefined
+  }
 }
 
 const expandRewritten = (

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type NodeSpec, type PipelineSpec, type Plan, printPipeline, readPipeline, specOf } from "../src/index.ts"
-import { registry } from "./operators.ts"
+import { operators as registry } from "./operators.ts"
 
 const read = (text: string): Plan => Effect.runSync(readPipeline(text, { file: "random.yaml", registry }))
 
