@@ -29,16 +29,19 @@ interface TrainOptions {
   readonly rows?: Batch
   /** Config of the node itc. */
   readonly itc?: object
+  /** Of the losses in the sum, by output. */
+  readonly weights?: Readonly<Record<string, number>>
 }
 
 /** Trains; with `stopAt` it is thrown away after that many steps and goes on from its checkpoint. */
 const train = async (
   init: Artifact,
   config: object,
-  { stopAt, save = false, rows = pairs, itc = {} }: TrainOptions = {}
+  { stopAt, save = false, rows = pairs, itc = {}, weights = {} }: TrainOptions = {}
 ) => {
   const given = { layer: onnx, artifacts: { init } }
   const { graph, config: own } = await trainingGraph(config, itc)
+  const minimize = graph.minimize.map((each) => ({ ...each, weight: weights[each.output] ?? 1 }))
   const effect = Effect.gen(function* () {
     const memory = memoryWriter()
     const context = {
@@ -49,7 +52,7 @@ const train = async (
       directory: ".",
       writer: memory.writer,
       datasets: { pairs: datasetOf(rows) },
-      graph
+      graph: { ...graph, minimize }
     }
     let training = yield* Train.body.open(context)
     const saved: Array<Files> = []
@@ -189,6 +192,14 @@ describe("Train", () => {
     const broken = rowsOf({ image: imageColumn(images.slice(0, 2)), text: textColumn(["a red square", "  "]) })
     const config = { objectives: ["itc"], steps: 1, batch_size: 4 }
     await expect(train(clip, config, { rows: broken })).rejects.toThrow(/R302.*row [0-9a-f]{32}.*text is empty/)
+  })
+
+  it("sums the losses by their weights and tells them without", async () => {
+    const weights = { itc_loss: 0.5, itm_loss: 0 }
+    const [first] = history((await train(blip, { ...three, steps: 1 }, { weights })).files)
+    const { itc_loss, itm_loss, lm_loss, loss } = first as Record<string, number>
+    expect(itm_loss).toBeGreaterThan(0.1)
+    expect(loss).toBeCloseTo(0.5 * itc_loss! + lm_loss!, 5)
   })
 
   it("spells objectives out as a graph", () => {

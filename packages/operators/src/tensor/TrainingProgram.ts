@@ -47,8 +47,6 @@ export interface ComposedTraining {
   readonly leaves: ReadonlyArray<Leaf>
   /** Momentum of the twin, where one is asked for. */
   readonly momentum: number | undefined
-  /** Weights of the losses in the sum, by the losses' names. */
-  readonly lossWeights: Readonly<Record<string, number>>
   readonly initialState: (seed: number) => HostTensors
   readonly feeds: (step: StepContext) => HostTensors
 }
@@ -137,11 +135,29 @@ const leavesOf = (parts: ReadonlyMap<string, Part>): ReadonlyArray<Leaf> => {
   return [...leaves.values()]
 }
 
-/** The output's own name where it is the only one of that name. */
-const lossNames = (minimize: TrainingGraph["minimize"]): ReadonlyArray<string> =>
-  minimize.map(({ node, output }) =>
-    minimize.filter((other) => other.output === output).length === 1 ? output : under(node, output)
+/** The values under their own names where only one node has a value of that name, else with the node before it. */
+const named = <A>(values: ReadonlyArray<{ readonly node: string; readonly name: string; readonly value: A }>) =>
+  Object.fromEntries(
+    values.map(({ node, name, value }) => {
+      const isOnly = values.filter((other) => other.name === name).length === 1
+      return [isOnly ? name : under(node, name), value] as const
+    })
   )
+
+/** The losses of the sum, each times its weight, and what is told of them and of the nodes' metrics: unweighted scalars. */
+const lossesAndScalars = (results: ReadonlyMap<string, TrainingResult<Columns>>, { minimize }: TrainingGraph) => {
+  const losses = minimize.map(({ node, output: name, weight }) => {
+    const value = (results.get(node)!.columns as Values)[name] as tf.Tensor
+    return { node, name, value, weighted: weight === 1 ? value : tf.mul(value, weight) }
+  })
+  const metrics = [...results].flatMap(([node, result]) =>
+    Object.entries(result.metrics ?? {}).map(([name, value]) => ({ node, name, value }))
+  )
+  return {
+    losses: named(losses.map(({ node, name, weighted }) => ({ node, name, value: weighted }))),
+    scalars: named([...losses, ...metrics])
+  }
+}
 
 const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
   const wanted = [...parts.values()]
@@ -166,22 +182,13 @@ export const composeTraining = (
     string,
     StateArray
   >
-  const names = lossNames(graph.minimize)
   const momentum = momentumOf(parts)
 
   const run: TrainingProgram["run"] = (tensors) => {
     const { results } = new Evaluation(parts, tensors)
-    const losses: Record<string, tf.Tensor> = {}
-    graph.minimize.forEach(({ node, output, weight }, i) => {
-      const loss = (results.get(node)!.columns as Values)[output] as tf.Tensor
-      losses[names[i]!] = weight === 1 ? loss : tf.mul(loss, weight)
-    })
-    const outputs: Record<string, tf.Tensor> = {}
-    for (const [node, { metrics, enqueue }] of results) {
-      Object.assign(outputs, metrics as Tensors)
-      for (const [array, rows] of Object.entries(enqueue ?? {})) outputs[enqueuePrefix + under(node, array)] = rows
-    }
-    return { losses, outputs }
+    const { losses, scalars } = lossesAndScalars(results, graph)
+    const queued = [...results].map(([node, { enqueue }]) => prefixed(enqueuePrefix + node, enqueue ?? {}))
+    return { losses, outputs: Object.assign(scalars, ...queued) as Tensors }
   }
 
   return {
@@ -196,7 +203,6 @@ export const composeTraining = (
     },
     leaves: leavesOf(parts),
     momentum,
-    lossWeights: Object.fromEntries(names.map((loss, i) => [loss, graph.minimize[i]!.weight])),
     initialState: (seed) =>
       Object.fromEntries(
         Object.entries(states).map(([array, { shape, init }]) => [

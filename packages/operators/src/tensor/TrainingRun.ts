@@ -99,18 +99,10 @@ const stepFailure = (node: string, step: number, ids: ReadonlyArray<string>) => 
       })
     : engineFailure(node)(error)
 
-/** Losses as they are without their weights in the sum, the sum, and what else the step has to say. */
-const metricsOf = (
-  { losses, total, grad_norm, outputs }: StepResult,
-  weights: Readonly<Record<string, number>>
-): Metrics => {
+/** Losses as they are without their weights in the sum, metrics, the sum and the gradient's norm. */
+const metricsOf = ({ total, grad_norm, outputs }: StepResult): Metrics => {
   const scalars = Object.entries(outputs).filter(([name]) => !name.startsWith(enqueuePrefix))
-  return {
-    ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [name, loss / weights[name]!])),
-    loss: total,
-    ...Object.fromEntries(scalars.map(([name, { data }]) => [name, data[0]!])),
-    grad_norm
-  }
+  return { ...Object.fromEntries(scalars.map(([name, { data }]) => [name, data[0]!])), loss: total, grad_norm }
 }
 
 /** Averages over the last steps, and the factor that similarities are multiplied by. */
@@ -185,7 +177,7 @@ const trainingOf = ({ job, composed, prepare, begin, scope }: Opened): Training<
       const learning_rate = learningRate(number)
       const result = yield* trainer.step(inputs, learning_rate).pipe(Effect.mapError(stepFailure(node, number, ids)))
       yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))
-      const metrics = { ...metricsOf(result, composed.lossWeights), learning_rate }
+      const metrics = { ...metricsOf(result), learning_rate }
       history.push({ step: number, ...metrics })
       return metrics
     }),
