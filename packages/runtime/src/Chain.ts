@@ -62,10 +62,12 @@ const rowsToCome = ({ layout, sources, recorder }: Session, shards: ReadonlyArra
   return total
 }
 
-/** What a node reads; what it only passes on, and nobody reads, needs no reading. */
+/** What a node reads. An operator with open inputs may decide by any of them (Filter does), so all of those are read. */
 const lanesOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Lane> => {
   const isRead = (input: string): boolean =>
-    input in node.operator.inputs || portsOf(node).some((port) => columnsToStore(layout, node, port).includes(input))
+    input in node.operator.inputs ||
+    node.operator.openInputs === true ||
+    portsOf(node).some((port) => columnsToStore(layout, node, port).includes(input))
   const wires = Object.entries(node.inputs).flatMap(([input, [wire]]): ReadonlyArray<[string, Wire]> =>
     wire?._tag === "Column" && isRead(input) ? [[input, wire]] : []
   )
