@@ -103,6 +103,35 @@ describe("Chain", () => {
     })
   )
 
+  it.effect("runs a map again in a later pass, from what is stored", () =>
+    Effect.gen(function* () {
+      const store = yield* temporaryFolder
+      const yaml = `
+version: 1
+name: later
+seed: 1
+nodes:
+  rows:   { op: Numbers, shards: 2, rows: 30 }
+  embed:  { op: Embed, in: { value: rows.value } }
+  median: { op: Median, in: { value: rows.value } }
+  late:   { op: Late, in: { tokens: embed.tokens, threshold: median.threshold } }
+`
+      resetCalls()
+      const record = yield* run(store, yaml)
+      assert.strictEqual(calls["Embed.call"], 32)
+      assert.strictEqual(calls["Numbers.read"], 2)
+      const rows = record.rows.find(({ node }) => node === "rows")!
+      const batch = yield* Effect.flatMap(inStore(store, openStoredRows(rows, ["value", "late.over"])), (table) =>
+        table.rows()
+      )
+      const median = record.metrics["median.median"]!
+      assert.deepStrictEqual(
+        [...columnOf(batch, "late.over")],
+        [...floatsOf(columnOf(batch, "value"))].map((value) => value >= median)
+      )
+    })
+  )
+
   it.effect("puts bad rows aside with their reason and says why rows were routed away", () =>
     Effect.gen(function* () {
       const store = yield* temporaryFolder

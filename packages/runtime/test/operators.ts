@@ -4,6 +4,7 @@
  */
 import {
   columnOf,
+  flagColumn,
   floatsOf,
   keyOf,
   makeBatch,
@@ -184,6 +185,29 @@ export const TokenScore = Operator.map({
           }
         })
       )
+  }
+})
+
+/** Reads what is never stored, and can't start before a threshold is known. */
+export const Late = Operator.map({
+  name: "Late",
+  version: 1,
+  description: "Scores tokens against a threshold.",
+  config: Schema.Struct({}),
+  inputs: { tokens: "image_tokens", threshold: { artifact: "threshold" } },
+  outputs: { over: "flag" },
+  body: {
+    open: ({ artifacts }) =>
+      Effect.gen(function* () {
+        const file = yield* artifacts["threshold"]!.read("threshold.json")
+        const { value } = JSON.parse(new TextDecoder().decode(file)) as { value: number }
+        return (batch) =>
+          Effect.sync(() => {
+            const tokens = floatsOf(columnOf(batch, "tokens"))
+            const over = Array.from({ length: batch.numRows }, (_, row) => tokens[row * 4]! >= value)
+            return { columns: { over: flagColumn(over) }, rejected: [] }
+          })
+      })
   }
 })
 
@@ -485,6 +509,7 @@ export const registry: Registry = {
   Measure,
   Embed,
   TokenScore,
+  Late,
   Split,
   Repeat,
   Concat,
