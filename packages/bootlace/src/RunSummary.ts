@@ -28,9 +28,11 @@ const setTable = (set: ResultSet): string =>
     set.columns.map((column, c) => [column.node, column.metric, ...set.variants.map((_, v) => cell(set.values[c]![v]))])
   )
 
-/** The results; undefined where the run measured nothing. */
+/** The results of evaluations; where there are none, what the trainings ended with. Undefined where nothing was measured. */
 export const resultsText = (record: RunRecord): string | undefined => {
-  const sets = resultSets(measurements(record))
+  const all = measurements(record)
+  const evaluations = all.filter((m) => m.evaluation)
+  const sets = resultSets(evaluations.length > 0 ? evaluations : all)
   return sets.length === 0 ? undefined : sets.map(setTable).join("\n\n")
 }
 

@@ -14,7 +14,7 @@ export interface Frame {
   readonly y: Range
 }
 
-const margin = { left: 52, right: 10, top: 10, bottom: 38 }
+const margin = { left: 58, right: 10, top: 10, bottom: 38 }
 
 export const rangeOf = (values: Iterable<number>): Range => {
   let min = Infinity

@@ -107,10 +107,15 @@ const panel = (histories: ReadonlyArray<History>, names: ReadonlyArray<string>, 
 const order = (quantity: string): number => (quantity.endsWith("loss") ? 0 : quantity === "total" ? 1 : 2)
 
 export const curvesSection = (histories: ReadonlyArray<History>): Html | undefined => {
+  // With one objective their sum is no news.
+  const losses = new Set(
+    histories.flatMap(({ entries }) => Object.keys(entries[0] ?? {}).filter((key) => key.endsWith("_loss")))
+  )
+  const sameAsOther = losses.size === 1 ? "loss" : undefined
   const quantities = [
     ...new Set(histories.flatMap((history) => history.entries.slice(0, 1).flatMap((entry) => Object.keys(entry))))
   ]
-    .filter((quantity) => quantity !== "step")
+    .filter((quantity) => quantity !== "step" && quantity !== sameAsOther)
     .toSorted((a, b) => order(a) - order(b))
   if (quantities.length === 0) return undefined
   const names = [...new Set(histories.map((history) => history.name))]

@@ -128,15 +128,17 @@ const cosine = (a: Float32Array, b: Float32Array): number => {
   return dot / Math.sqrt(aa * bb)
 }
 
-const nearest = (query: Float32Array, rows: ReadonlyArray<Row>, embedding: string, n: number) =>
-  rows
-    .flatMap((row, index) => {
+/** The nearest rows with different texts. */
+const nearest = (query: Float32Array, rows: ReadonlyArray<Row>, embedding: string, text: string, n: number) => {
+  const scored = rows
+    .flatMap((row) => {
       const vector = row[embedding]
       const fits = vector instanceof Float32Array && vector.length === query.length
-      return fits ? [{ index, score: cosine(query, vector) }] : []
+      return fits ? [{ text: textOf(row[text]), score: cosine(query, vector) }] : []
     })
     .sort((a, b) => b.score - a.score)
-    .slice(0, n)
+  return [...Map.groupBy(scored, (hit) => hit.text).values()].slice(0, n).map(([first]) => first!)
+}
 
 const variantOf = (id: string): string => id.replace(/^[^[]*/, "")
 
@@ -169,10 +171,11 @@ const neighbourGallery = Effect.fnUntraced(function* (record: RunRecord, store: 
     const query = row[images]
     if (!(query instanceof Float32Array)) continue
     const own = textOf(row[text])
-    const lines = nearest(query, all, texts, 5).map((hit, rank): Line => {
-      const said = textOf(all[hit.index]![text])
-      return { label: `${rank + 1}. ${hit.score.toFixed(2)}`, text: said, tone: said === own ? "good" : "plain" }
-    })
+    const lines = nearest(query, all, texts, text, 5).map((hit, rank): Line => ({
+      label: `${rank + 1}. ${hit.score.toFixed(2)}`,
+      text: hit.text,
+      tone: hit.text === own ? "good" : "plain"
+    }))
     cards.push(yield* makeCard(store, row[image], [...lines, { label: "true", text: own, tone: "quiet" }]))
   }
   const gallery: Gallery = {

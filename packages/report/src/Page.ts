@@ -139,26 +139,25 @@ const environmentTable = (page: Page): Html =>
             <p class="credit">${page.attribution}</p>`
     }`
 
-const trainingMetrics = (page: Page): Html | undefined =>
-  resultsSection(measurements(page.record).filter((m) => m.kind === "train"))
+const made = (page: Page): Html | undefined => resultsSection(measurements(page.record).filter((m) => !m.evaluation))
 
 const training = (page: Page): Html | undefined => {
   const curves = curvesSection(page.histories)
-  const metrics = trainingMetrics(page)
-  return curves === undefined && metrics === undefined
+  const figures = made(page)
+  return curves === undefined && figures === undefined
     ? undefined
     : html`${curves}${
-        metrics === undefined
+        figures === undefined
           ? undefined
-          : html`<h3>At the end of training</h3>
-              ${metrics}`
+          : html`<h3>What was made</h3>
+              ${figures}`
       }`
 }
 
 const sectionsOf = (page: Page): ReadonlyArray<readonly [string, string, Html]> => {
   const galleries = page.galleries.flatMap((gallery) => galleryBlock(gallery) ?? [])
   const all: ReadonlyArray<readonly [string, string, Html | undefined]> = [
-    ["results", "Results", resultsSection(measurements(page.record).filter((m) => m.kind !== "train"))],
+    ["results", "Results", resultsSection(measurements(page.record).filter((m) => m.evaluation))],
     [
       "graph",
       "Pipeline",

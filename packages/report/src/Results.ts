@@ -24,6 +24,9 @@ export interface ResultSet {
   readonly values: ReadonlyArray<ReadonlyArray<ReadonlyMap<string, number>>>
 }
 
+/** `r1`, `r5`, `r10`. */
+const byName = new Intl.Collator("en", { numeric: true })
+
 const distinct = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(values)]
 
 /** Groups measurements into tables whose rows are the same variants. */
@@ -33,10 +36,11 @@ export const resultSets = (measured: ReadonlyArray<Measured>): ReadonlyArray<Res
   return [...tables].map(([key, members]): ResultSet => {
     const all = members.flatMap(([, own]) => own)
     const variants = JSON.parse(key) as ReadonlyArray<string>
-    const columns = distinct(all.map((m) => JSON.stringify([m.node, m.metric]))).map((column): Column => {
-      const [node, metric] = JSON.parse(column) as [string, string]
-      return { node, metric }
-    })
+    const columns = members.flatMap(([node, own]) =>
+      distinct(own.map((m) => m.metric))
+        .toSorted(byName.compare)
+        .map((metric): Column => ({ node, metric }))
+    )
     const values = columns.map((column) =>
       variants.map(
         (variant) =>

@@ -30,7 +30,8 @@ export const placeOf = (axes: Readonly<Record<string, string>>): Place => {
 export interface Measured extends Place {
   readonly node: string
   readonly op: string
-  readonly kind: string
+  /** An evaluation's result; otherwise it describes a model, a vocabulary or a training. */
+  readonly evaluation: boolean
   readonly metric: string
   readonly value: number
 }
@@ -38,13 +39,14 @@ export interface Measured extends Place {
 /** Every metric of the record with its place; a metric of a node that isn't drawn stands under its own name. */
 export const measurements = (record: RunRecord): ReadonlyArray<Measured> => {
   const nodes = record.graph.toSorted((a, b) => b.id.length - a.id.length)
+  const types = new Map(record.artifacts.map((artifact) => [artifact.node, artifact.type]))
   return Object.entries(record.metrics).map(([key, value]) => {
     const node = nodes.find((each) => key.startsWith(`${each.id}.`))
     const id = node?.id ?? key.slice(0, Math.max(0, key.lastIndexOf(".")))
     return {
       node: baseName(id),
       op: node?.op ?? "",
-      kind: node?.kind ?? "fold",
+      evaluation: types.get(id) === undefined || types.get(id) === "metrics",
       metric: key.slice(id === "" ? 0 : id.length + 1),
       value,
       ...placeOf(node?.axes ?? {})

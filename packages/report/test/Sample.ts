@@ -281,7 +281,7 @@ export const sampleRecord = (): RunRecord => {
     nodes: Object.fromEntries(graph.map((node) => [node.id, nodeRecord(node, random)])),
     metrics: metricsOf(random),
     rows: [],
-    artifacts: [],
+    artifacts: [{ node: "pretrain", output: "model", type: "model", key: "0" }],
     graph
   }
 }

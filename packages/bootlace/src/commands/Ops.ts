@@ -48,6 +48,8 @@ interface FieldSchema {
   readonly enum?: ReadonlyArray<unknown>
   readonly anyOf?: ReadonlyArray<FieldSchema>
   readonly items?: FieldSchema
+  readonly properties?: Readonly<Record<string, FieldSchema>>
+  readonly description?: string
 }
 
 const typeText = (schema: FieldSchema): string => {
@@ -60,12 +62,21 @@ const typeText = (schema: FieldSchema): string => {
 const configTable = (operator: AnyOperator): ReadonlyArray<string> => {
   const { fields } = configFields(operator)
   if (fields.length === 0) return []
-  const rows = fields.map((field) => [
-    field.key,
-    typeText(field.schema as FieldSchema),
-    field.required ? "required" : field.default === undefined ? "" : JSON.stringify(field.default),
-    field.description ?? ""
-  ])
+  const rows = fields.flatMap((field) => {
+    const schema = field.schema as FieldSchema
+    const inner = Object.entries(schema.properties ?? {})
+    const given = (value: unknown) => (value === undefined ? "" : JSON.stringify(value))
+    const defaults = (field.default ?? {}) as Readonly<Record<string, unknown>>
+    return [
+      [
+        field.key,
+        typeText(schema),
+        field.required ? "required" : inner.length > 0 ? "" : given(field.default),
+        field.description ?? ""
+      ],
+      ...inner.map(([key, part]) => [`  ${key}`, typeText(part), given(defaults[key]), part.description ?? ""])
+    ]
+  })
   return ["", table([{ title: "config" }, { title: "type" }, { title: "default" }, { title: "what it says" }], rows)]
 }
 
