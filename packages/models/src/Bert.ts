@@ -84,23 +84,25 @@ export const feedForward = (weights: Weights, layer: string, config: TextConfig,
 }
 
 /**
- * Hidden states [B, T, D]. `mask` is added to self-attention scores; `image_tokens` [B, N, image width] turns the
- * cross-attention on.
+ * The embeddings and what leaves each layer: num_hidden_layers + 1 tensors [B, T, D]. `mask` is added to self-attention
+ * scores; `image_tokens` [B, N, image width] turns the cross-attention on.
  */
-export const bertStack = (
+export const bertStates = (
   weights: Weights,
   stack: Stack,
   config: TextConfig,
   ids_BT: Tensor,
   mask: Tensor,
   image_tokens?: Tensor
-): Tensor => {
+): ReadonlyArray<Tensor> => {
   let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT)
+  const states = [x_BTD]
   for (let index = 0; index < config.num_hidden_layers; index++) {
     const layer = `${stack.shared}.encoder.layer.${index}`
     x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, mask)
     if (image_tokens !== undefined) x_BTD = attend(weights, `${layer}.crossattention`, config, x_BTD, image_tokens)
     x_BTD = feedForward(weights, layer, config, x_BTD)
+    states.push(x_BTD)
   }
-  return x_BTD
+  return states
 }

@@ -14,7 +14,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import {
-  bertStack,
+  bertStates,
   crossAttentionShapes,
   embeddingShapes,
   feedForwardShapes,
@@ -26,10 +26,10 @@ import type { BlipConfig } from "./Config.ts"
 import { initBlip } from "./Init.ts"
 import { causalMask, dim, firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import { lmHead, lmHeadShapes } from "./LMHead.ts"
-import type { BlipModel, ImageFeatures, Shapes, TokenTensors, Weights } from "./Model.ts"
+import type { BlipModel, ImageFeatures, Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { IMAGE_MEAN, IMAGE_STD } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
-import { numImageTokens, postNorm, visionShapes, visionTokens } from "./VisionTransformer.ts"
+import { numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
 const ENCODER: Stack = { shared: "text_encoder", self: "text_encoder" }
 const DECODER: Stack = { shared: "text_encoder", self: "text_decoder.bert" }
@@ -69,28 +69,41 @@ const blipShapes = (config: BlipConfig): Shapes => {
   }
 }
 
-const encodeImage = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): ImageFeatures => {
+const imageStates = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): States => {
   const { vision_config } = config
-  const image_tokens = postNorm(weights, vision_config, visionTokens(weights, "blip", vision_config, pixels_BCHW))
-  const class_BD = firstToken(image_tokens)
-  const pooled_BD = isPooled(config) ? postNorm(weights, vision_config, class_BD) : class_BD
-  return { image_tokens, image_embeds: linear(weights, "vision_proj", pooled_BD) }
+  const hidden = visionStates(weights, "blip", vision_config, pixels_BCHW)
+  const last = postNorm(weights, vision_config, hidden.at(-1)!)
+  const class_BD = firstToken(last)
+  return { hidden, last, pooled: isPooled(config) ? postNorm(weights, vision_config, class_BD) : class_BD }
 }
 
-const encode = (weights: Weights, config: BlipConfig, text: TokenTensors, image_tokens?: Tensor): Tensor =>
-  bertStack(weights, ENCODER, config.text_config, text.input_ids, paddingMask(text.attention_mask), image_tokens)
-
-const encodeText = (weights: Weights, config: BlipConfig, text: TokenTensors): Tensor => {
-  const class_BD = firstToken(encode(weights, config, text))
-  const pooled_BD = isPooled(config) ? tf.tanh(linear(weights, "text_encoder.pooler.dense", class_BD)) : class_BD
-  return linear(weights, "text_proj", pooled_BD)
+const encodeImage = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): ImageFeatures => {
+  const { last, pooled } = imageStates(weights, config, pixels_BCHW)
+  return { image_tokens: last, image_embeds: linear(weights, "vision_proj", pooled) }
 }
+
+const encodeStates = (weights: Weights, config: BlipConfig, text: TokenTensors, image_tokens?: Tensor) =>
+  bertStates(weights, ENCODER, config.text_config, text.input_ids, paddingMask(text.attention_mask), image_tokens)
+
+const textStates = (weights: Weights, config: BlipConfig, text: TokenTensors): States => {
+  const hidden = encodeStates(weights, config, text)
+  const last = hidden.at(-1)!
+  const class_BD = firstToken(last)
+  const pooled = isPooled(config) ? tf.tanh(linear(weights, "text_encoder.pooler.dense", class_BD)) : class_BD
+  return { hidden, last, pooled }
+}
+
+const encodeText = (weights: Weights, config: BlipConfig, text: TokenTensors): Tensor =>
+  linear(weights, "text_proj", textStates(weights, config, text).pooled)
+
+const matchLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, text: TokenTensors): Tensor =>
+  linear(weights, "itm_head", firstToken(encodeStates(weights, config, text, image_tokens).at(-1)!))
 
 /** Padding stands behind the text, hidden by the causal mask from all positions that count, so its mask isn't read. */
 const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, ids_BT: Tensor): Tensor => {
   const text = config.text_config
-  const hidden_BTD = bertStack(weights, DECODER, text, ids_BT, causalMask(dim(ids_BT, 1)), image_tokens)
-  return lmHead(weights, text, hidden_BTD)
+  const hidden = bertStates(weights, DECODER, text, ids_BT, causalMask(dim(ids_BT, 1)), image_tokens)
+  return lmHead(weights, text, hidden.at(-1)!)
 }
 
 const isEncoderWeight = (name: string): boolean =>
@@ -114,15 +127,16 @@ export const blipModel = (config: BlipConfig): BlipModel => {
     image_tokens: [numImageTokens(vision_config), vision_config.hidden_size],
     embed_dim: pooled ? config.projection_dim : config.image_text_hidden_size,
     shapes,
-    init: (seed) => initBlip(config, shapes, seed),
+    init: (seed, names) => initBlip(config, shapes, seed, names),
     encodeImage: (weights, pixels_BCHW) => encodeImage(weights, config, pixels_BCHW),
     encodeText: (weights, text) => encodeText(weights, config, text),
+    imageStates: (weights, pixels_BCHW) => imageStates(weights, config, pixels_BCHW),
+    textStates: (weights, text) => textStates(weights, config, text),
     similarityScale: (weights) =>
       pooled ? tf.exp(weightOf(weights, "logit_scale")) : tf.div(1, weightOf(weights, "temp")),
     clamp: pooled ? { logit_scale: [0, Math.log(100)] } : { temp: [0.001, 0.5] },
     encoderWeights: Object.keys(shapes).filter(isEncoderWeight),
-    matchLogits: (weights, image_tokens, text) =>
-      linear(weights, "itm_head", firstToken(encode(weights, config, text, image_tokens))),
+    matchLogits: (weights, image_tokens, text) => matchLogits(weights, config, image_tokens, text),
     decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text.input_ids),
     crossCache: (weights, image_tokens) => crossCache(weights, DECODER, text_config, image_tokens),
     decodeStep: (weights, input_ids, position, visible, cache) =>

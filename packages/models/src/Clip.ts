@@ -10,15 +10,15 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { bertStack, embeddingShapes, feedForwardShapes, selfAttentionShapes } from "./Bert.ts"
-import { clipTextPooled, clipTextShapes } from "./ClipText.ts"
-import type { ClipConfig, ClipTextConfig } from "./Config.ts"
+import { bertStates, embeddingShapes, feedForwardShapes, selfAttentionShapes } from "./Bert.ts"
+import { clipTextStates, clipTextShapes } from "./ClipText.ts"
+import type { ClipConfig, ClipTextConfig, VisionConfig } from "./Config.ts"
 import { initClip } from "./Init.ts"
 import { firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
-import type { ClipModel, Shapes, TokenTensors, Weights } from "./Model.ts"
+import type { ClipModel, Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { IMAGE_MEAN, IMAGE_STD } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
-import { numImageTokens, postNorm, visionShapes, visionTokens } from "./VisionTransformer.ts"
+import { numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
 const BERT = { shared: "text_model", self: "text_model" }
 
@@ -31,9 +31,18 @@ const textShapes = (config: ClipTextConfig): Shapes =>
       }
     : clipTextShapes(config)
 
-const pooledText = (weights: Weights, config: ClipTextConfig, text: TokenTensors): Tensor => {
-  if (config.model_type !== "bert") return clipTextPooled(weights, config, text)
-  return firstToken(bertStack(weights, BERT, config, text.input_ids, paddingMask(text.attention_mask)))
+const textStates = (weights: Weights, config: ClipTextConfig, text: TokenTensors): States => {
+  if (config.model_type !== "bert") return clipTextStates(weights, config, text)
+  const hidden = bertStates(weights, BERT, config, text.input_ids, paddingMask(text.attention_mask))
+  const last = hidden.at(-1)!
+  return { hidden, last, pooled: firstToken(last) }
+}
+
+const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor): States => {
+  const hidden = visionStates(weights, "clip", config, pixels_BCHW)
+  const tokens_BND = hidden.at(-1)!
+  const pooled = postNorm(weights, config, firstToken(tokens_BND))
+  return { hidden, last: postNorm(weights, config, tokens_BND), pooled }
 }
 
 const clipShapes = (config: ClipConfig): Shapes => ({
@@ -61,16 +70,14 @@ export const clipModel = (config: ClipConfig): ClipModel => {
     image_tokens: [numImageTokens(vision_config), vision_config.hidden_size],
     embed_dim: config.projection_dim,
     shapes,
-    init: (seed) => initClip(config, shapes, seed),
+    init: (seed, names) => initClip(config, shapes, seed, names),
     encodeImage: (weights, pixels_BCHW) => {
-      const tokens_BND = visionTokens(weights, "clip", vision_config, pixels_BCHW)
-      const class_BD = postNorm(weights, vision_config, firstToken(tokens_BND))
-      return {
-        image_tokens: postNorm(weights, vision_config, tokens_BND),
-        image_embeds: linear(weights, "visual_projection", class_BD)
-      }
+      const { last, pooled } = imageStates(weights, vision_config, pixels_BCHW)
+      return { image_tokens: last, image_embeds: linear(weights, "visual_projection", pooled) }
     },
-    encodeText: (weights, text) => linear(weights, "text_projection", pooledText(weights, text_config, text)),
+    encodeText: (weights, text) => linear(weights, "text_projection", textStates(weights, text_config, text).pooled),
+    imageStates: (weights, pixels_BCHW) => imageStates(weights, vision_config, pixels_BCHW),
+    textStates: (weights, text) => textStates(weights, text_config, text),
     similarityScale: (weights) => tf.exp(weightOf(weights, "logit_scale")),
     clamp: { logit_scale: [0, Math.log(100)] },
     encoderWeights: Object.keys(shapes).filter((name) => name !== "logit_scale")

@@ -1,7 +1,7 @@
 /**
  * CLIP's own text tower: a causal pre-LN transformer, pooled where the text ends (Radford et al. 2021, 2.4).
  *
- *   input_ids [B, T]  ->  [B, D] after the last norm, before the projection
+ *   input_ids [B, T]  ->  pooled [B, D] after the last norm, before the projection
  *
  * Padding stands behind the end of the text, where the causal mask already hides it, so the attention mask isn't read.
  */
@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { ClipTextConfig } from "./Config.ts"
 import { causalMask, dim, embed, firstRows, norm, weightOf } from "./Layers.ts"
-import type { Shapes, TokenTensors, Weights } from "./Model.ts"
+import type { Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { layerShapes, normShapes } from "./Shapes.ts"
 import { block, blockShapes } from "./VisionTransformer.ts"
 
@@ -31,13 +31,16 @@ const endPositions = (ids_BT: Tensor, eos_token_id: number): Tensor =>
     ? tf.argMax(ids_BT, -1)
     : tf.argMax(tf.cast(tf.equal(ids_BT, tf.scalar(eos_token_id, "int32")), "int32"), -1)
 
-export const clipTextPooled = (weights: Weights, config: ClipTextConfig, { input_ids }: TokenTensors): Tensor => {
+export const clipTextStates = (weights: Weights, config: ClipTextConfig, { input_ids }: TokenTensors): States => {
   const [B, T] = [dim(input_ids, 0), dim(input_ids, 1)]
   const positions_TD = firstRows(weightOf(weights, POSITIONS), T)
   const mask = causalMask(T)
   let x_BTD: Tensor = tf.add(embed(weightOf(weights, TOKENS), input_ids), positions_TD)
-  for (let layer = 0; layer < config.num_hidden_layers; layer++)
+  const hidden = [x_BTD]
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     x_BTD = block(weights, `text_model.encoder.layers.${layer}`, "clip", config, x_BTD, mask)
+    hidden.push(x_BTD)
+  }
   const rowStarts = tf.tensor(
     Int32Array.from({ length: B }, (_, row) => row * T),
     [B],
@@ -45,5 +48,6 @@ export const clipTextPooled = (weights: Weights, config: ClipTextConfig, { input
   )
   const ends = tf.add(rowStarts, endPositions(input_ids, config.eos_token_id))
   const pooled_BD = tf.gather(tf.reshape(x_BTD, [B * T, config.hidden_size]), ends)
-  return norm(weights, "text_model.final_layer_norm", pooled_BD, config.layer_norm_eps)
+  const lastNorm = (x: Tensor): Tensor => norm(weights, "text_model.final_layer_norm", x, config.layer_norm_eps)
+  return { hidden, last: lastNorm(x_BTD), pooled: lastNorm(pooled_BD) }
 }

@@ -75,13 +75,19 @@ const drawValues = (seed: number, name: string, count: number, draw: Draw): Floa
   return uniforms(key, count).map((value) => (2 * value - 1) * draw.bound)
 }
 
-const drawAll = (seed: number, shapes: Shapes, drawOf: (name: string) => Draw): Arrays =>
-  Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [name, drawValues(seed, name, sizeOf(shape), drawOf(name))])
-  )
+const drawAll = (seed: number, shapes: Shapes, names: ReadonlyArray<string>, drawOf: (name: string) => Draw): Arrays =>
+  Object.fromEntries(names.map((name) => [name, drawValues(seed, name, sizeOf(shapes[name]!), drawOf(name))]))
 
-export const initClip = (config: ClipConfig, shapes: Shapes, seed: number): Arrays =>
-  drawAll(seed, shapes, (name) => clipDraw(config, shapes, name))
+export const initClip = (
+  config: ClipConfig,
+  shapes: Shapes,
+  seed: number,
+  names: ReadonlyArray<string> = Object.keys(shapes)
+): Arrays => drawAll(seed, shapes, names, (name) => clipDraw(config, shapes, name))
 
-export const initBlip = (config: BlipConfig, shapes: Shapes, seed: number): Arrays =>
-  drawAll(seed, shapes, (name) => blipDraw(config, shapes, name))
+export const initBlip = (
+  config: BlipConfig,
+  shapes: Shapes,
+  seed: number,
+  names: ReadonlyArray<string> = Object.keys(shapes)
+): Arrays => drawAll(seed, shapes, names, (name) => blipDraw(config, shapes, name))

@@ -24,6 +24,16 @@ export interface ImageFeatures {
   readonly image_embeds: Tensor
 }
 
+/** A tower from the inside, for comparing it with another implementation block by block. */
+export interface States {
+  /** What enters the first block and what leaves each, [B, tokens, D]: number of layers + 1. */
+  readonly hidden: ReadonlyArray<Tensor>
+  /** [B, tokens, D] after the tower's last norm. */
+  readonly last: Tensor
+  /** [B, D], what the projection reads. */
+  readonly pooled: Tensor
+}
+
 /** Self-attention keys and values of the tokens so far, each [L, B, H, T_max, D/H], and the cross-attention's of the image. */
 export interface DecoderCache {
   readonly self_keys: Tensor
@@ -50,11 +60,13 @@ interface Base {
   readonly image_tokens: readonly [number, number]
   readonly embed_dim: number
   readonly shapes: Shapes
-  /** Initial weights as the papers' code draws them; `seed` picks the draw. */
-  readonly init: (seed: number) => Arrays
+  /** Initial weights as the papers' code draws them; `seed` picks the draw. With `names`: only those. */
+  readonly init: (seed: number, names?: ReadonlyArray<string>) => Arrays
   readonly encodeImage: (weights: Weights, pixels_BCHW: Tensor) => ImageFeatures
   /** [B, E], projected, NOT normalised. */
   readonly encodeText: (weights: Weights, text: TokenTensors) => Tensor
+  readonly imageStates: (weights: Weights, pixels_BCHW: Tensor) => States
+  readonly textStates: (weights: Weights, text: TokenTensors) => States
   /** The scalar that multiplies similarities: exp(logit_scale) in CLIP, 1 / temp in BLIP. */
   readonly similarityScale: (weights: Weights) => Tensor
   /** The scalar weights that training holds inside bounds. */

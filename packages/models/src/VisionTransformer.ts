@@ -111,16 +111,24 @@ const embedPatches = (weights: Weights, family: Family, config: VisionConfig, pi
   return tf.add(tf.concat([classes, tf.reshape(biased, [B, P, D])], 1), tf.reshape(position, [1, P + 1, D]))
 }
 
-/** [B, N, D], before `post_layernorm`. */
-export const visionTokens = (weights: Weights, family: Family, config: VisionConfig, pixels_BCHW: Tensor): Tensor => {
+/** What enters the first block and what leaves each: num_hidden_layers + 1 tensors [B, N, D], before `post_layernorm`. */
+export const visionStates = (
+  weights: Weights,
+  family: Family,
+  config: VisionConfig,
+  pixels_BCHW: Tensor
+): ReadonlyArray<Tensor> => {
   const S = config.image_size
   if (pixels_BCHW.rank !== 4 || dim(pixels_BCHW, 2) !== S || dim(pixels_BCHW, 3) !== S)
     throw new Error(`expected pixels [B, 3, ${S}, ${S}], got [${pixels_BCHW.shape.join(", ")}]`)
   let x_BND = embedPatches(weights, family, config, pixels_BCHW)
   if (family === "clip") x_BND = norm(weights, "vision_model.pre_layrnorm", x_BND, config.layer_norm_eps)
-  for (let layer = 0; layer < config.num_hidden_layers; layer++)
+  const states = [x_BND]
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     x_BND = block(weights, `vision_model.encoder.layers.${layer}`, family, config, x_BND)
-  return x_BND
+    states.push(x_BND)
+  }
+  return states
 }
 
 export const postNorm = (weights: Weights, config: VisionConfig, x: Tensor): Tensor =>
