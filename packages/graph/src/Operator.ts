@@ -69,8 +69,22 @@ export interface Declaration<
   readonly random?: true
   /** Lives inside Train too. */
   readonly training?: TrainingPorts
+  /** What only the config and the wires together show, once both are right by themselves; found before anything runs. */
+  readonly check?: (config: Config, wired: Wired) => ReadonlyArray<ConfigMistake>
   /** Replaces the node by others before the plan is checked further (Filter with a model, Train's objectives); undefined: stays. */
   readonly rewrite?: (node: NodeSpec) => Rewritten | undefined
+}
+
+/** The wired inputs by name: columns and artifacts with their types, rows as "rows". */
+export type Wired = Readonly<Record<string, ColumnType | ArtifactType | "rows">>
+
+/** A mistake at a place of the config: `["keep", "match_probability"]`. */
+export interface ConfigMistake {
+  readonly path: ReadonlyArray<string>
+  /** What is expected there: stands beside the carets. */
+  readonly message: string
+  /** Names one of which may be meant by the last key of the path. */
+  readonly known?: ReadonlyArray<string>
 }
 
 /**

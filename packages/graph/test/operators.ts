@@ -158,6 +158,13 @@ export const Filter = Operator.route({
   openInputs: true,
   inputs: { model: { artifact: "model", optional: true }, threshold: { artifact: "threshold", optional: true } },
   ports: ["kept", "rejected"],
+  check: ({ keep }, wired) =>
+    Object.keys(keep).flatMap((name) => {
+      const known = Object.keys(wired).filter((input) => wired[input] === "score")
+      return known.includes(name)
+        ? []
+        : [{ path: ["keep", name], message: `no score of this name is wired: ${known.join(", ") || "none"}`, known }]
+    }),
   rewrite: filterRewrite,
   body: unopened
 })

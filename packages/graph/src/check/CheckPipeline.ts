@@ -2,7 +2,8 @@
 import { canonicalJson, sha256 } from "../CanonicalJson.ts"
 import type { ArtifactType, Columns } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
-import type { AnyOperator, Registry } from "../Operator.ts"
+import { didYouMean } from "../Nearest.ts"
+import type { AnyOperator, Registry, Wired } from "../Operator.ts"
 import type { Plan, PlanNode, Wire } from "../Plan.ts"
 import type { Draft } from "./Draft.ts"
 import { expandDrafts } from "./Expand.ts"
@@ -98,6 +99,35 @@ const architecture = (node: Node, reads: Readonly<Record<string, ReadonlyArray<R
   )?.from?.architecture
 }
 
+const typeOf = (wire: Wire): Wired[string] => (wire._tag === "Stream" ? "rows" : wire.type)
+
+/** The operator's own check of its config against its wires. */
+const checkTogether = (
+  { operator, decoded, place }: Node,
+  { wires }: CheckedInputs,
+  findings: Array<Finding>
+): void => {
+  if (operator.check === undefined || decoded === undefined) return
+  const wired: Wired = Object.fromEntries(
+    Object.entries(wires).flatMap(([name, [wire]]) => (wire === undefined ? [] : [[name, typeOf(wire)]]))
+  )
+  for (const { path, message, known = [] } of operator.check(decoded.config, wired)) {
+    const key = path.at(-1) ?? ""
+    const hint = didYouMean(
+      key,
+      known.filter((name) => name !== key)
+    )
+    findings.push({
+      code: "V121",
+      message: "config and wires don't fit",
+      ...place(path, "key"),
+      label: message,
+      given: key,
+      ...hint
+    })
+  }
+}
+
 const checkNode = (node: Node, checking: Checking): PlanNode => {
   const { findings, registry } = checking
   const { operator, decoded } = node
@@ -107,6 +137,7 @@ const checkNode = (node: Node, checking: Checking): PlanNode => {
   const before = findings.length
   const checked = checkInputs(node, reads, findings)
   const inError = findings.length > before
+  if (!inError) checkTogether(node, checked, findings)
   const ports = portsOf(node, reads, checked, findings)
   const columns = operator.kind === "map" ? (operator.outputs as Columns) : {}
   const own = {
