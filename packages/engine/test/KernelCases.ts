@@ -3,6 +3,7 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { HostTensors, Tensors } from "../src/index.ts"
 import { bool, float32, int32 } from "./CompareExecutors.ts"
+import { gelu, layerNorm, quickGelu } from "./TinyProgram.ts"
 
 export interface KernelCase {
   /** tfjs's kernel name. */
@@ -271,4 +272,22 @@ const arrays: ReadonlyArray<KernelCase> = [
   }
 ]
 
-export const kernelCases: ReadonlyArray<KernelCase> = [...elementwise, ...shapes, ...arrays]
+/** One operation when captured, composed of plain ones on other backends. */
+const composites: ReadonlyArray<KernelCase> = [
+  unary("Gelu", gelu, -4, 4),
+  unary("QuickGelu", quickGelu, -4, 4),
+  {
+    kernel: "LayerNorm",
+    inputs: ({ next, shape }) => {
+      const width = 2 + shape.at(-1)!
+      return {
+        x: float32([...shape.slice(0, -1), width], next),
+        weight: float32([width], next),
+        bias: float32([width], next)
+      }
+    },
+    compute: ({ x, weight, bias }) => layerNorm(x!, weight!, bias!)
+  }
+]
+
+export const kernelCases: ReadonlyArray<KernelCase> = [...elementwise, ...shapes, ...arrays, ...composites]

@@ -7,7 +7,7 @@ import type { Scope } from "effect"
 import * as tf from "@tensorflow/tfjs-core"
 import { checkTensors, pick } from "../CheckTensors.ts"
 import { EngineError } from "../EngineError.ts"
-import { firstNonFinite, mapTensors, specsOf } from "../HostTensors.ts"
+import { firstNonFinite, mapTensors } from "../HostTensors.ts"
 import type { Executor, HostTensors, LoadedModel } from "../Program.ts"
 import { trainEager } from "./EagerTrainer.ts"
 import { evaluate, toTensors } from "./Evaluate.ts"
@@ -40,7 +40,6 @@ function loadModel(backend: EagerBackend, given: HostTensors): LoadedModel {
       Effect.gen(function* () {
         const { name } = program
         yield* checkTensors(name, "input", inputs)
-        yield* pick(name, specsOf(weights), program.weights)
         const used = yield* pick(name, weights, program.weights)
         const outputs = yield* evaluate(name, backend, () => program.run(toTensors(used), toTensors(inputs)))
         const bad = firstNonFinite(outputs)
