@@ -25,6 +25,10 @@ export const variantId = (name: string, axes: Axes): string => {
   return parts.length === 0 ? name : `${name}[${parts.join(",")}]`
 }
 
+/** Of params, axes, models, nodes of a training graph, and further inputs. Nodes may also carry a path and a variant. */
+export const namePattern = /^[A-Za-z_][\w-]{0,63}$/
+export const nameRule = "a name is a letter, then letters, digits, _ and -, at most 64"
+
 const idPattern = /^([A-Za-z_][\w-]*(?:\/[\w-]+)*)(?:\[([\w-]+=[\w.+-]+(?:,[\w-]+=[\w.+-]+)*)\])?$/
 
 /** An id's name and its place in the matrix; undefined where it is no id. */

@@ -1,9 +1,10 @@
 /** A node's wires against its operator's inputs: names, kinds, types, one row set. */
-import type { ColumnType, Columns } from "../ColumnType.ts"
+import { type ColumnType, type Columns, rowIdColumn } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
 import { didYouMean, nearest } from "../Nearest.ts"
 import type { AnyOperator, Input, Inputs } from "../Operator.ts"
 import type { RowSet, Wire } from "../Plan.ts"
+import { namePattern, nameRule } from "./Draft.ts"
 import type { Node, NodeInput, Ref } from "./Node.ts"
 import type { Outputs, Resolved } from "./Outputs.ts"
 
@@ -197,6 +198,10 @@ export const checkInputs = (
     if (wanted === undefined && operator.openInputs !== true) {
       findings.push(unknownInput(node, name, input, declared))
       continue
+    }
+    if (wanted === undefined && (!namePattern.test(name) || name === rowIdColumn)) {
+      const label = name === rowIdColumn ? `${rowIdColumn} is every batch's own column` : nameRule
+      findings.push({ code: "V118", message: "bad name", ...input.key, label, given: name })
     }
     const many = wanted !== undefined && isMany(wanted)
     if (input.list && !many && input.refs.length !== 1) {

@@ -6,7 +6,7 @@ import type { NodeSpec } from "../NodeSpec.ts"
 import type { Inputs, Registry } from "../Operator.ts"
 import type { PlanNode, TrainingGraph, Wire } from "../Plan.ts"
 import { decodeConfig } from "./Config.ts"
-import { type Place, part } from "./Draft.ts"
+import { namePattern, nameRule, type Place, part } from "./Draft.ts"
 import { defaultBadRows } from "./Expand.ts"
 import { columnOf, isOptional } from "./Inputs.ts"
 import type { Node } from "./Node.ts"
@@ -258,6 +258,9 @@ export const checkTraining = (context: Context): TrainingGraph | undefined => {
         ...train.place(["graph", name], "key"),
         label: `${name} is already an input of this node`
       })
+    } else if (!namePattern.test(name)) {
+      const where = train.place(["graph", name], "key")
+      findings.push({ code: "V118", message: "bad name", ...where, label: nameRule, given: name })
     } else inner.set(name, { name, spec, place })
   }
   const reads = (name: string): ReadonlyArray<string> =>

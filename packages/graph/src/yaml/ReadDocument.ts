@@ -1,5 +1,5 @@
 /** The whole file: its sections, params put in, the matrix spread out. What comes out are drafts, one for each node and variant. */
-import { type Draft, type Place, parseId, variantId, wordsFor } from "../check/Draft.ts"
+import { type Draft, namePattern, nameRule, type Place, parseId, variantId, wordsFor } from "../check/Draft.ts"
 import type { Finding, Span } from "../Diagnostic.ts"
 import { didYouMean } from "../Nearest.ts"
 import type { Registry } from "../Operator.ts"
@@ -22,9 +22,6 @@ const sections = ["version", "name", "description", "seed", "params", "models", 
 
 /** The operator that `models:` entries become. */
 export const modelOperator = "InitModel"
-
-/** Of params, axes and models. Nodes may also carry a path and a variant, as a printed plan spells them. */
-const namePattern = /^[A-Za-z_][\w-]{0,63}$/
 
 const section = (root: TreeMap, name: (typeof sections)[number], findings: Array<Finding>): TreeMap | undefined => {
   const tree = root.entries.get(name)?.value
@@ -75,8 +72,7 @@ const checkNames = (parts: ReadonlyArray<readonly [string, TreeMap | undefined]>
     for (const [name, { key }] of map?.entries ?? []) {
       const taken = first.get(name)
       if (!namePattern.test(name) && !(kind === "node" && parseId(name) !== undefined)) {
-        const label = "a name is a letter, then letters, digits, _ and -, at most 64"
-        findings.push({ code: "V118", message: "bad name", span: key, label, given: name })
+        findings.push({ code: "V118", message: "bad name", span: key, label: nameRule, given: name })
       } else if (taken !== undefined && !(kind === "axis" && name === seedAxis)) {
         findings.push({
           code: "V102",
