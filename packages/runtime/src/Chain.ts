@@ -12,6 +12,7 @@ import type { PlanNode, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
 import { openBodies } from "./Bodies.ts"
 import type { Bodies, Run } from "./Bodies.ts"
+import { bytesOf, ensureSpace } from "./DiskSpace.ts"
 import { brokenPromise, storing } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
 import { Inbox } from "./Inbox.ts"
@@ -44,10 +45,13 @@ export const runChain = Effect.fnUntraced(function* <R>(session: Session, chain:
   const bodies = yield* openBodies<R>(session)
   const total = rowsToCome(session, shards)
   for (const node of chain.nodes) session.recorder.expect(node.id, total)
-  yield* Effect.forEach(shards, (shard) => Effect.scoped(runShard<R>(session, chain, shard, bodies)), {
-    concurrency: session.settings.shards_at_once,
-    discard: true
+  let todo = shards.length
+  const run = Effect.fnUntraced(function* (shard: ShardRef) {
+    const bytes = yield* Effect.scoped(runShard<R>(session, chain, shard, bodies))
+    todo -= 1
+    yield* ensureSpace(session, chain.nodes[0]!.id, bytes * todo)
   })
+  yield* Effect.forEach(shards, run, { concurrency: session.settings.shards_at_once, discard: true })
   yield* Effect.forEach(chain.nodes, (node) => session.recorder.ended(node), { discard: true })
 }, Effect.scoped)
 
@@ -62,14 +66,10 @@ const rowsToCome = ({ layout, sources, recorder }: Session, shards: ReadonlyArra
   return total
 }
 
-/** What a node reads. An operator with open inputs may decide by any of them (Filter does), so all of those are read. */
+/** What a node reads: all that is wired, for an operator with open inputs may decide by any of them. */
 const lanesOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Lane> => {
-  const isRead = (input: string): boolean =>
-    input in node.operator.inputs ||
-    node.operator.openInputs === true ||
-    portsOf(node).some((port) => columnsToStore(layout, node, port).includes(input))
   const wires = Object.entries(node.inputs).flatMap(([input, [wire]]): ReadonlyArray<[string, Wire]> =>
-    wire?._tag === "Column" && isRead(input) ? [[input, wire]] : []
+    wire?._tag === "Column" ? [[input, wire]] : []
   )
   return lanesFor(layout, Object.fromEntries(wires))
 }
@@ -110,6 +110,7 @@ const beginOutput = Effect.fnUntraced(function* (session: Session, node: PlanNod
   return new TaskOutput(ports)
 })
 
+/** Gives the bytes that were added to the store. */
 const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain, shard: ShardRef, bodies: Bodies<R>) {
   const missing: Array<PlanNode> = []
   for (const node of chain.nodes) {
@@ -117,7 +118,7 @@ const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain,
     if (found === undefined) missing.push(node)
     else yield* finished(session, node, shard, found, false)
   }
-  if (missing.length === 0) return
+  if (missing.length === 0) return 0
   const outputs = new Map<string, TaskOutput>()
   for (const node of missing) outputs.set(node.id, yield* beginOutput(session, node, shard))
   const workers: Array<Worker<R>> = []
@@ -134,13 +135,17 @@ const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain,
   }
   const source = missing.find((node) => node.operator.kind === "source")
   yield* pass(session, shard, workers, source && { node: source, output: outputs.get(source.id)! })
+  let bytes = 0
   for (const node of missing) {
     const output = outputs.get(node.id)!
     const where: Where = { node: node.id, shard: session.keys.shardName(shard) }
     const unbalanced = imbalance(node, output, where)
     if (unbalanced !== undefined) return yield* unbalanced
-    yield* finished(session, node, shard, yield* storing(where)(output.commit), true)
+    const artifacts = yield* storing(where)(output.commit)
+    bytes += Object.values(artifacts).reduce((sum, artifact) => sum + bytesOf(artifact), 0)
+    yield* finished(session, node, shard, artifacts, true)
   }
+  return bytes
 })
 
 /** Every row is counted once as kept or rejected. A source gives each row to all of its ports. */
@@ -262,7 +267,7 @@ const keep = Effect.fnUntraced(function* (
 
 const stopped = (node: PlanNode, { shard, row, code, reason }: RejectedRow): NodeError =>
   new NodeError({
-    code: "R204",
+    code: "R233",
     node: node.id,
     shard,
     row,

@@ -5,6 +5,7 @@
 import { keyOf } from "@bootlace/data"
 import type { Files, NodeError } from "@bootlace/graph"
 import { Effect } from "effect"
+import { ensureSpace } from "./DiskSpace.ts"
 import { storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"
 
@@ -18,6 +19,9 @@ export const makeCheckpoints = (session: Session, node: string, key: string, eve
 
   const save = (at: number, files: Files): Effect.Effect<void, NodeError> =>
     Effect.gen(function* () {
+      // This one, and the result after it.
+      const bytes = Object.values(files).reduce((sum, file) => sum + file.length, 0)
+      yield* ensureSpace(session, node, 2 * bytes)
       const draft = yield* storedBy(store.begin(keyAt(at)))
       for (const [name, bytes] of Object.entries(files)) yield* storedBy(draft.write(name, bytes))
       yield* storedBy(draft.commit({ type: "checkpoint", of: key, at }))

@@ -1,11 +1,11 @@
 /**
  * Guard: whatever goes wrong inside an operator or the store comes out as a NodeError that names the node.
  *
- *   R101  a source threw                          R401  a column that is never stored is read by another stage
- *   R201  an operator threw                       R402  the store can't be read or written
- *   R202  an operator broke its contract          R403  the disk is full
- *   R203  an operator gave no answer in time      R404  another run has the plan
- *   R204  a bad row, and on_bad_row says stop     R405  a checkpoint doesn't fit
+ *   R101  a source threw                          R421  a column that is never stored is read by another stage
+ *   R230  an operator threw                       R422  the store can't be read or written
+ *   R231  an operator broke its contract          R423  the disk is full
+ *   R232  an operator gave no answer in time      R424  another run has the plan
+ *   R233  a bad row, and on_bad_row says stop
  */
 import type { DataError } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
@@ -47,7 +47,7 @@ const placed =
 const late = (where: Where, timeout: Duration.Input): NodeError =>
   new NodeError({
     ...where,
-    code: "R203",
+    code: "R232",
     detail: `gave no answer within ${Duration.format(Duration.fromInputUnsafe(timeout))}`,
     hint: "raise call_timeout if its work takes that long"
   })
@@ -61,7 +61,7 @@ export const callOperator = <A, R>(
   Effect.suspend(call).pipe(
     Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(late(where, timeout)) }),
     Effect.mapError(placed(where)),
-    Effect.catchDefect((defect) => Effect.fail(crashed(where, "R201", "the operator")(defect)))
+    Effect.catchDefect((defect) => Effect.fail(crashed(where, "R230", "the operator")(defect)))
   )
 
 /** The batches of a source. */
@@ -78,7 +78,7 @@ export const readSource = <A, R>(
 
 /** An operator's promise that it didn't keep. */
 export const brokenPromise = (where: Where, detail: string): NodeError =>
-  new NodeError({ ...where, code: "R202", detail, hint: "this is a defect of the operator, not of your data" })
+  new NodeError({ ...where, code: "R231", detail, hint: "this is a defect of the operator, not of your data" })
 
 /** Failures of the store on behalf of a node. */
 export const storing =
@@ -88,9 +88,9 @@ export const storing =
       error.code === "DiskFull"
         ? new NodeError({
             ...where,
-            code: "R403",
+            code: "R423",
             detail: error.message,
             hint: "free some space and run again: finished work is kept"
           })
-        : new NodeError({ ...where, code: "R402", detail: error.message })
+        : new NodeError({ ...where, code: "R422", detail: error.message })
     )

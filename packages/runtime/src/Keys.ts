@@ -115,11 +115,9 @@ export const makeKeys = (layout: Layout, known: Known, numerics: string) => {
   const lineageParts = memoized((node: PlanNode, shard: ShardRef): KeyParts => {
     const { operator } = node
     if (operator.kind === "source") return { ...operatorParts(node), shard: shardName(shard) }
-    const declared: ReadonlyArray<string> = Object.keys(operator.inputs)
-    const inputs = declared.flatMap((input) => {
-      const wire = node.inputs[input]?.[0]
-      return wire?._tag === "Column" ? [[input, wireColumn(wire, shard)]] : []
-    })
+    const inputs = Object.entries(node.inputs).flatMap(([input, [wire]]) =>
+      wire?._tag === "Column" ? [[input, wireColumn(wire, shard)]] : []
+    )
     return { ...operatorParts(node), inputs: Object.fromEntries(inputs) }
   })
 

@@ -154,7 +154,7 @@ interface Use {
   readonly depth: number | undefined
 }
 
-/** Consumers before producers, so that a route's inputs that it only passes on count only if somebody reads them there. */
+/** All columns of row sets that are read, by whom. */
 const usesOf = (
   plan: Plan,
   graph: Graph,
@@ -177,14 +177,11 @@ const usesOf = (
   }
   const useNode = (node: PlanNode, depth: number | undefined): void => {
     for (const [input, wires] of Object.entries(node.inputs)) {
-      const isPassed = Object.keys(node.ports).length > 0 && !(input in node.operator.inputs) && !node.persist
-      const own = Object.keys(node.ports).map((port) => rowSetOf(node.id, port))
-      const isRead = uses.some(({ rowSet, column }) => own.includes(rowSet) && column === input)
-      if (!isPassed || isRead) for (const wire of wires) useWire(node, input, wire, depth)
+      for (const wire of wires) useWire(node, input, wire, depth)
     }
   }
   for (const chain of chains) for (const map of chain.again) useNode(map, chain.depth)
-  for (const node of plan.nodes.toReversed()) {
+  for (const node of plan.nodes) {
     const chain = chains.find(({ nodes }) => nodes.includes(node))
     if (node.operator.kind !== "union") useNode(node, chain?.depth)
   }
@@ -193,7 +190,7 @@ const usesOf = (
 
 const notStored = (node: PlanNode, map: PlanNode, column: string): NodeError =>
   new NodeError({
-    code: "R401",
+    code: "R421",
     node: node.id,
     detail: `${map.id}.${column} is streamed, not stored: only nodes of the same pass can read it`,
     hint: `say persist: true at ${map.id} to store it`

@@ -105,7 +105,7 @@ const release = Effect.fnUntraced(function* (path: string) {
 const taken = (path: string, { pid, host }: Holder): NodeError =>
   new NodeError({
     ...where,
-    code: "R404",
+    code: "R424",
     detail: `process ${pid} on ${host} is running this plan in this store`,
     hint: `wait for it, or stop it; if it is gone, remove ${path}`
   })

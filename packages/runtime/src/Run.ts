@@ -12,6 +12,7 @@ import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/g
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
 import type { Scope } from "effect"
 import { runChain } from "./Chain.ts"
+import { ensureSpace } from "./DiskSpace.ts"
 import { runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { makeKeys } from "./Keys.ts"
@@ -38,7 +39,7 @@ export const planLayout = (plan: Plan): Effect.Effect<Layout, NodeError> =>
   Effect.try({
     try: () => layoutOf(plan),
     catch: (cause) =>
-      cause instanceof NodeError ? cause : new NodeError({ ...wholeRun, code: "R202", detail: String(cause) })
+      cause instanceof NodeError ? cause : new NodeError({ ...wholeRun, code: "R231", detail: String(cause) })
   })
 
 /** Sources stay open for the whole run: their content hashes begin every key. */
@@ -142,18 +143,6 @@ const explain = (exit: Exit.Exit<unknown, NodeError>): string | undefined => {
   return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : Cause.prettyErrors(exit.cause)[0]?.message
 }
 
-const checkDisk = Effect.fnUntraced(function* (store: ArtifactStore["Service"], reserve: number) {
-  const free = yield* storing(wholeRun)(store.diskFree)
-  if (free >= reserve) return
-  const detail = `${Math.floor(free / 2 ** 20)} MiB are free in ${store.root}; a run needs at least ${Math.ceil(reserve / 2 ** 20)} MiB`
-  return yield* new NodeError({
-    ...wholeRun,
-    code: "R403",
-    detail,
-    hint: "free some space, or place the store elsewhere"
-  })
-})
-
 /** What the keys of everything in the store were made of. */
 const runKeys = ({ layout, keys, recorder }: Session): RunKeys =>
   Object.fromEntries(
@@ -168,7 +157,7 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const events = yield* Progress
   const settings: Settings = { ...defaultSettings, ...options }
   const layout = yield* planLayout(plan)
-  yield* checkDisk(store, settings.reserve_bytes)
+  yield* ensureSpace({ store, settings }, wholeRun.node, 0)
   yield* lockPlan(store.root, plan.hash, options.wait ?? false)
   const sources = yield* openSources<R>(layout, settings)
   const { start, before } = yield* startRun(store.root, plan.hash)

@@ -63,7 +63,7 @@ const openInput = Effect.fnUntraced(function* (
       ? gathered(node.id, tables, indices)
       : Effect.fail(
           new NodeError({
-            code: "R202",
+            code: "R231",
             node: node.id,
             detail: `asked for row ${outside} of ${input}, which has ${numRows}`
           })

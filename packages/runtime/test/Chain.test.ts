@@ -197,11 +197,11 @@ nodes:
   length: { op: Measure, in: { text: rows.text }, refuse: 6, on_bad_row: { action: ${action}, budget: 0.1 } }
 `
       const stopped = yield* Effect.flip(run(store, yaml("stop")))
-      assert.deepInclude(stopped, { code: "R204", node: "length", row: 0 })
+      assert.deepInclude(stopped, { code: "R233", node: "length", row: 0 })
       const record = yield* run(store, yaml("reject"))
       assert.strictEqual(record.nodes["length"]!.rejected, 4)
       assert.deepStrictEqual(overBudget(yield* planOf(yaml("reject")), record), ["length"])
-      assert.deepInclude(yield* Effect.flip(run(store, yaml("stop"))), { code: "R204", node: "length", row: 0 })
+      assert.deepInclude(yield* Effect.flip(run(store, yaml("stop"))), { code: "R233", node: "length", row: 0 })
     })
   )
 

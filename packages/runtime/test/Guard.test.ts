@@ -18,16 +18,16 @@ nodes:
 
 describe("Guard", () => {
   const cases: ReadonlyArray<readonly [string, string, RegExp]> = [
-    ["throws", "R201", /threw Error: out of luck/],
-    ["dies", "R201", /threw Error: out of luck/],
-    ["opens", "R201", /threw Error: no such device/],
+    ["throws", "R230", /threw Error: out of luck/],
+    ["dies", "R230", /threw Error: out of luck/],
+    ["opens", "R230", /threw Error: no such device/],
     ["fails", "R212", /no good/],
-    ["never", "R203", /no answer within 300ms/],
-    ["short", "R202", /gave 6 rows of out where 7 were expected/],
-    ["long", "R202", /gave 8 rows of out where 7 were expected/],
-    ["nameless", "R202", /gave no column out/],
-    ["twice", "R202", /rejected a row twice/],
-    ["outside", "R202", /rejected row 7 of a batch of 7 rows/]
+    ["never", "R232", /no answer within 300ms/],
+    ["short", "R231", /gave 6 rows of out where 7 were expected/],
+    ["long", "R231", /gave 8 rows of out where 7 were expected/],
+    ["nameless", "R231", /gave no column out/],
+    ["twice", "R231", /rejected a row twice/],
+    ["outside", "R231", /rejected row 7 of a batch of 7 rows/]
   ]
   for (const [mode, code, detail] of cases) {
     it.live(`names the node whose operator ${mode}`, () =>
@@ -64,7 +64,7 @@ nodes:
   start:  { op: TokenSum, in: { tokens: embed.tokens } }
 `
       const error = yield* Effect.flip(run(yield* temporaryFolder, yaml))
-      assert.deepInclude(error, { code: "R401", node: "start" })
+      assert.deepInclude(error, { code: "R421", node: "start" })
       assert.match(error.message, /persist: true at embed/)
       const record = yield* run(
         yield* temporaryFolder,

@@ -74,7 +74,7 @@ describe("Process", () => {
         const outputs = [first, second].map(({ output }) => JSON.parse(output))
         const refused = outputs.find(({ error }) => error !== undefined)
         const winner = [first, second].find(({ code }) => code === 0)
-        assert.match(refused.error, new RegExp(`R404.*process ${winner!.pid} on ${hostname()}`))
+        assert.match(refused.error, new RegExp(`R424.*process ${winner!.pid} on ${hostname()}`))
         assert.deepStrictEqual(
           outputs.find(({ error }) => error === undefined).digests,
           digests(yield* run(store, everything))
@@ -96,7 +96,7 @@ describe("Process", () => {
       }
       writeFileSync(lock, JSON.stringify({ pid: 1, host: "elsewhere", started: "1" }))
       const refused = yield* Effect.flip(run(store, everything))
-      assert.match(refused.message, /R404.*process 1 on elsewhere/)
+      assert.match(refused.message, /R424.*process 1 on elsewhere/)
     })
   )
 })
