@@ -14,7 +14,6 @@ import { compositeGradients } from "./kernels/CompositeKernels.ts"
 import { dtypeOf } from "./kernels/ElementwiseKernels.ts"
 import { kernels } from "./kernels/Kernels.ts"
 import type { Kernel } from "./kernels/Kernel.ts"
-import type { DType } from "./Program.ts"
 import { assertCurrent, constant, fail, inKernel, make, splatOf } from "./Recording.ts"
 
 export const captureBackend = "capture"
@@ -96,8 +95,6 @@ function infoOf(value: Value): TensorInfo {
 
 export const tensorOf = (value: Value): Tensor => tf.engine().makeTensorFromTensorInfo(infoOf(value))
 
-export const dtypeOfTensor = (tensor: Tensor): DType => dtypeOf(tensor.dtype)
-
 function register({ name, build }: Kernel): void {
   const kernelFunc = ({ inputs, attrs }: { inputs: NamedTensorInfoMap; attrs?: tf.NamedAttrMap }) =>
     inKernel(name, () => {
@@ -116,6 +113,8 @@ const momentsOf = (y: Tensor) => {
   return { mean: further(1), reciprocal: further(2) }
 }
 
+// Without this, tfjs prints an advertisement for its native build to stderr at the first tensor.
+tf.enableProdMode()
 tf.registerBackend(captureBackend, () => backend, 0)
 kernels.forEach(register)
 

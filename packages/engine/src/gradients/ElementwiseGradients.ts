@@ -1,4 +1,4 @@
-/** Gradients of elementwise kernels. Where a function has a kink, the side is the one PyTorch takes unless a comment says otherwise. */
+/** Gradients of elementwise kernels. At a kink the side is the one PyTorch takes, unless a comment says otherwise. */
 import type { GradConfig, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { gradient, noGradient, sumTo } from "./Gradient.ts"

@@ -1,5 +1,6 @@
 /**
- * A graph as an ONNX model for ONNX Runtime. Input and output names are the graph's; values between are numbered as `printGraph` numbers them.
+ * A graph as an ONNX model for ONNX Runtime. Input and output names are the graph's; values between are numbered as
+ * `printGraph` numbers them.
  *
  * Sizes, axes and other integer operands of ONNX operations are int64 initializers, shared by content.
  */
