@@ -23,15 +23,16 @@ interface Window {
   readonly top: number
 }
 
-const shortestSideCenterCrop = (image: Rgb, size: number): Window => {
+/** Resizes to exactly width x height. */
+export type Resizer = (image: Rgb, width: number, height: number) => Rgb
+
+type Rounding = (offset: number) => number
+
+const shortestSideCenterCrop = (image: Rgb, size: number, resize: Resizer, round: Rounding): Window => {
   const { width, height } = image
   const long = Math.trunc((size * Math.max(width, height)) / Math.min(width, height))
-  const resized = width < height ? resizeBicubic(image, size, long) : resizeBicubic(image, long, size)
-  return {
-    image: resized,
-    left: Math.floor((resized.width - size) / 2),
-    top: Math.floor((resized.height - size) / 2)
-  }
+  const resized = width < height ? resize(image, size, long) : resize(image, long, size)
+  return { image: resized, left: round((resized.width - size) / 2), top: round((resized.height - size) / 2) }
 }
 
 /** The float32 value of each of the 256 levels of one channel. */
@@ -42,12 +43,19 @@ const levels = (mean: number, std: number): Float32Array =>
  * Writes one image into `out` from element `offset` on; `out` holds [B, 3, S, S] values. Use this to fill a batch without
  * copying each image once more.
  */
-export const preprocessInto = (rgb: Rgb, config: Preprocess, out: Float32Array, offset: number): void => {
+export const preprocessInto = (
+  rgb: Rgb,
+  config: Preprocess,
+  out: Float32Array,
+  offset: number,
+  resize: Resizer = resizeBicubic,
+  round: Rounding = Math.floor
+): void => {
   const size = config.image_size
   const window: Window =
     config.resize === "square"
-      ? { image: resizeBicubic(rgb, size, size), left: 0, top: 0 }
-      : shortestSideCenterCrop(rgb, size)
+      ? { image: resize(rgb, size, size), left: 0, top: 0 }
+      : shortestSideCenterCrop(rgb, size, resize, round)
   for (let channel = 0; channel < 3; channel++) {
     const table = levels(config.image_mean[channel]!, config.image_std[channel]!)
     for (let y = 0; y < size; y++) {
@@ -56,6 +64,18 @@ export const preprocessInto = (rgb: Rgb, config: Preprocess, out: Float32Array, 
       for (let x = 0; x < size; x++, from += 3) out[to++] = table[window.image.data[from]!]!
     }
   }
+}
+
+/** One image as float32 [3, S, S], resized and cropped as one library does it. */
+export const preprocessWith = (
+  rgb: Rgb,
+  config: Preprocess,
+  resize: Resizer,
+  round: Rounding
+): Float32Array<ArrayBuffer> => {
+  const out = new Float32Array(3 * config.image_size * config.image_size)
+  preprocessInto(rgb, config, out, 0, resize, round)
+  return out
 }
 
 /** One image as float32 [3, S, S]. */

@@ -29,45 +29,49 @@ const cubic = (x: number): number => {
 const PRECISION_BITS = 22
 const HALF = 1 << (PRECISION_BITS - 1)
 
-interface Taps {
+interface Taps<Weights> {
   /** Per output position: the first input position and the number of inputs that count. */
   readonly first: Int32Array
   readonly count: Int32Array
-  /** Fixed-point weights, `width` per output position. */
-  readonly weights: Int32Array
+  /** `width` per output position; they add up to 1. */
+  readonly weights: Weights
   readonly width: number
 }
 
-const tapsOf = (inSize: number, outSize: number): Taps => {
+/** What each output position sees of its axis, in double precision. */
+export const cubicTaps = (inSize: number, outSize: number): Taps<Float64Array> => {
   const scale = inSize / outSize
   const filterScale = Math.max(scale, 1)
   const support = SUPPORT * filterScale
   const width = Math.ceil(support) * 2 + 1
-  const taps: Taps = {
+  const taps = {
     first: new Int32Array(outSize),
     count: new Int32Array(outSize),
-    weights: new Int32Array(outSize * width),
+    weights: new Float64Array(outSize * width),
     width
   }
-  const row = new Float64Array(width)
   for (let out = 0; out < outSize; out++) {
     const center = (out + 0.5) * scale
     const first = Math.max(Math.trunc(center - support + 0.5), 0)
     const count = Math.min(Math.trunc(center + support + 0.5), inSize) - first
     let total = 0
     for (let i = 0; i < count; i++) {
-      row[i] = cubic((i + first - center + 0.5) * (1 / filterScale))
-      total += row[i]!
+      const weight = cubic((i + first - center + 0.5) * (1 / filterScale))
+      taps.weights[out * width + i] = weight
+      total += weight
     }
-    for (let i = 0; i < count; i++) {
-      const weight = row[i]! / total
-      // Rounds half away from zero, as the C cast after +-0.5 does.
-      taps.weights[out * width + i] = Math.trunc(weight * (1 << PRECISION_BITS) + (weight < 0 ? -0.5 : 0.5))
-    }
+    for (let i = 0; i < count; i++) taps.weights[out * width + i]! /= total
     taps.first[out] = first
     taps.count[out] = count
   }
   return taps
+}
+
+/** The same in fixed point, rounded half away from zero, as the C cast after +-0.5 does. */
+const tapsOf = (inSize: number, outSize: number): Taps<Int32Array> => {
+  const taps = cubicTaps(inSize, outSize)
+  const fixed = (weight: number): number => Math.trunc(weight * (1 << PRECISION_BITS) + (weight < 0 ? -0.5 : 0.5))
+  return { ...taps, weights: Int32Array.from(taps.weights, fixed) }
 }
 
 const clip8 = (sum: number): number => {

@@ -118,8 +118,14 @@ export interface Safetensors extends SafetensorsHeader {
   readonly file: string
   /** The raw bytes of one tensor. Fails with BadSafetensors for a name that isn't there. */
   readonly bytes: (name: string) => Effect.Effect<Uint8Array<ArrayBuffer>, DataError>
-  /** One tensor as float32; F16, BF16, F64 and integers are converted. */
-  readonly float32: (name: string) => Effect.Effect<Float32Array<ArrayBuffer>, DataError>
+  /**
+   * One tensor as float32; F16, BF16, F64 and integers are converted. With `rows`: only rows [start, end) of its first axis are
+   * read.
+   */
+  readonly float32: (
+    name: string,
+    rows?: readonly [number, number]
+  ) => Effect.Effect<Float32Array<ArrayBuffer>, DataError>
 }
 
 /** Opens a file and checks its header; tensors are read on demand until the scope closes. */
@@ -144,9 +150,16 @@ export const openSafetensors = Effect.fnUntraced(function* (path: string, limits
     const info = yield* find(name)
     return yield* file.read(dataStart + info.offset, info.byteLength)
   })
-  const float32 = Effect.fnUntraced(function* (name: string) {
+  const float32 = Effect.fnUntraced(function* (name: string, rows?: readonly [number, number]) {
     const info = yield* find(name)
-    return toFloat32(info.dtype, yield* bytes(name))
+    if (rows === undefined) return toFloat32(info.dtype, yield* bytes(name))
+    const [start, end] = rows
+    const count = info.shape[0] ?? 0
+    if (!(start >= 0 && start <= end && end <= count)) {
+      return yield* bad(path, `tensor ${name} has ${count} rows; rows ${start} to ${end} were asked for`)
+    }
+    const rowBytes = info.byteLength / count
+    return toFloat32(info.dtype, yield* file.read(dataStart + info.offset + start * rowBytes, (end - start) * rowBytes))
   })
   const opened: Safetensors = { ...header, file: path, bytes, float32 }
   return opened

@@ -24,8 +24,19 @@ export interface NameMap {
 
 const SELF_ATTENTION = /\.attention\./
 
+/** A tied matrix or bias is stored once, under either of its names. */
+const tiedNames: Readonly<Record<string, string>> = {
+  "text_decoder.cls.predictions.bias": "text_decoder.cls.predictions.decoder.bias",
+  "text_encoder.embeddings.word_embeddings.weight": "text_decoder.cls.predictions.decoder.weight"
+}
+
 /** Names under which a weight of BLIP may stand, the likeliest first. */
 const blipCandidates = (name: string): ReadonlyArray<string> => {
+  const tied = tiedNames[name]
+  return tied === undefined ? plainCandidates(name) : [...plainCandidates(name), tied]
+}
+
+const plainCandidates = (name: string): ReadonlyArray<string> => {
   if (name.startsWith("vision_model.")) return [name, name.replace("vision_model.", "visual_encoder.")]
   if (name.startsWith("vision_proj.")) return [name, name.replace("vision_proj.", "visual_projection.")]
   if (name.startsWith("text_proj.")) return [name, name.replace("text_proj.", "text_projection.")]

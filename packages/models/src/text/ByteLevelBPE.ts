@@ -1,19 +1,19 @@
 /**
  * CLIP's tokenizer: byte-pair encoding of lower-cased words (Sennrich et al. 2016; Radford et al. 2021, section 2.4), as
- * Hugging Face's CLIPTokenizer does it.
+ * Hugging Face's CLIPTokenizer does it, and as OpenAI's code and open_clip do it.
  *
  *   "a dog's"  ->  <|startoftext|> a</w> dog</w> 's</w> <|endoftext|>
  *
  * A word's UTF-8 bytes are written as printable characters, its last one with "</w>"; then the pair that was joined earliest
  * in training is joined, wherever it stands, until no known pair is left.
  */
+import { cleanText } from "./CleanText.ts"
 import { framed, type Tokenizer } from "./Tokenizer.ts"
 
 const START = "<|startoftext|>"
 const END = "<|endoftext|>"
 const WORD_END = "</w>"
 
-const SPECIAL_IN_TEXT = /(<\|startoftext\|>|<\|endoftext\|>)/
 const WORD = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu
 
 /** Bytes as characters: printable Latin-1 stands for itself, the rest are moved behind it. */
@@ -73,37 +73,88 @@ export interface ByteLevelBPEFiles {
   readonly merges: string
 }
 
-export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles): Tokenizer => {
-  const ids = new Map(Object.entries(vocab))
-  const ranks = readMerges(merges)
-  const missing = [START, END].filter((token) => !ids.has(token))
-  if (missing.length > 0) throw new Error(`vocab.json: ${missing.join(", ")} missing`)
-  const frame = { start: ids.get(START)!, end: ids.get(END)! }
+/** What the two families of code do differently around the same merges. */
+interface Flavour {
+  readonly start: number
+  readonly end: number
+  readonly pad: number
+  /** Names of special tokens that stand for them in a text; one group. */
+  readonly special: RegExp
+  readonly clean: (text: string) => string
+}
+
+const bpe = (ids: ReadonlyMap<string, number>, ranks: ReadonlyMap<string, number>, flavour: Flavour): Tokenizer => {
+  const { start, end, pad, special, clean } = flavour
   const pieces = new Map(Array.from(ids, ([piece, id]) => [id, piece]))
-  const plain = (text: string): ReadonlyArray<number> => {
-    const words =
-      text
-        .normalize("NFC")
-        .replace(/\p{White_Space}+/gu, " ")
-        .toLowerCase()
-        .match(WORD) ?? []
-    return words.flatMap((word) => join(bytePieces(word), ranks).map((piece) => ids.get(piece) ?? frame.end))
-  }
+  const plain = (text: string): ReadonlyArray<number> =>
+    (clean(text).match(WORD) ?? []).flatMap((word) =>
+      join(bytePieces(word), ranks).map((piece) => ids.get(piece) ?? end)
+    )
   return {
-    ...frame,
+    start,
+    end,
+    pad,
     vocab_size: Math.max(...ids.values()) + 1,
-    pad: frame.end,
-    dec: frame.start,
-    enc: frame.start,
+    dec: start,
+    enc: start,
     encode: (text, max_length) =>
       framed(
-        frame,
-        text.split(SPECIAL_IN_TEXT).flatMap((part, i) => (i % 2 === 1 ? [ids.get(part)!] : plain(part))),
+        { start, end },
+        text.split(special).flatMap((part, i) => (i % 2 === 1 ? [ids.get(part) ?? end] : plain(part))),
         max_length
       ),
     decode: (tokens) => {
-      const kept = [...tokens].filter((id) => id !== frame.start && id !== frame.end)
+      const kept = [...tokens].filter((id) => id !== start && id !== end)
       return decodePieces(kept.map((id) => pieces.get(id) ?? "").join(""))
     }
   }
 }
+
+/** Hugging Face's CLIPTokenizer: composed, spaces joined, lower case; padded with the end token. */
+export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles): Tokenizer => {
+  const ids = new Map(Object.entries(vocab))
+  const missing = [START, END].filter((token) => !ids.has(token))
+  if (missing.length > 0) throw new Error(`vocab.json: ${missing.join(", ")} missing`)
+  const end = ids.get(END)!
+  return bpe(ids, readMerges(merges), {
+    start: ids.get(START)!,
+    end,
+    pad: end,
+    special: /(<\|startoftext\|>|<\|endoftext\|>)/,
+    clean: (text) =>
+      text
+        .normalize("NFC")
+        .replace(/\p{White_Space}+/gu, " ")
+        .toLowerCase()
+  })
+}
+
+/** A vocabulary of 49152 pieces has room for so many merges; OpenAI's file holds more. */
+const NUM_MERGES = 49152 - 256 - 2
+
+/** Ids follow from the merges: 256 bytes, the same ending a word, the joined pairs, then start and end of text. */
+const idsOfMerges = (ranks: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
+  const bytes = [...BYTE_CHARACTERS].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  const joined = Array.from(ranks.keys(), (pair) => pair.replace(" ", ""))
+  const pieces = [...bytes, ...bytes.map((byte) => byte + WORD_END), ...joined, START, END]
+  return new Map(pieces.map((piece, id) => [piece, id]))
+}
+
+/**
+ * OpenAI's and open_clip's SimpleTokenizer: texts are repaired first (`cleanText`), padding is 0. `merges`: the text of
+ * bpe_simple_vocab_16e6.txt, unzipped.
+ */
+export const openAiBPE = (merges: string): Tokenizer => {
+  const ranks = new Map([...readMerges(merges)].slice(0, NUM_MERGES))
+  const ids = new Map([...idsOfMerges(ranks)].map(([piece, id]) => [openClipNames[piece] ?? piece, id]))
+  return bpe(ids, ranks, {
+    start: ids.get(openClipNames[START]!)!,
+    end: ids.get(openClipNames[END]!)!,
+    pad: 0,
+    special: /(<start_of_text>|<end_of_text>)/,
+    clean: (text) => cleanText(text).toLowerCase()
+  })
+}
+
+/** open_clip's names of the two special tokens. */
+const openClipNames: Readonly<Record<string, string>> = { [START]: "<start_of_text>", [END]: "<end_of_text>" }

@@ -1,0 +1,1 @@
+export const cleanText = (text: string): string => text.replace(/\s+/g, " ").trim()
