@@ -1,4 +1,5 @@
 /** Did you mean: the known name nearest to the one given, by edit distance (insert, delete, replace, swap neighbours). */
+import type { Finding } from "./Diagnostic.ts"
 
 const distance = (a: string, b: string): number => {
   let before: Array<number> = []
@@ -53,3 +54,10 @@ export const didYouMean = (given: string, known: Iterable<string>, prefix = ""):
   const name = nearest(given, known)
   return name === undefined ? {} : { hint: `did you mean ${prefix}${name}?` }
 }
+
+/** A finding about a name that isn't known, with the one that may be meant; `prefix` stands before that one in the hint. */
+export const unknownName = (finding: Finding, given: string, known: Iterable<string>, prefix?: string): Finding => ({
+  ...finding,
+  given,
+  ...didYouMean(given, known, prefix)
+})

@@ -37,7 +37,7 @@ const read = (
   }
   const findings: Array<Finding> = []
   const broken: Array<Span> = []
-  const document = readDocument(result.tree, registry, new Map(Object.entries(set ?? {})), { findings, broken })
+  const document = readDocument(result.tree, new Map(Object.entries(set ?? {})), { registry, findings, broken })
   const checked = checkPipeline(document, registry)
   const all = withoutEchoes([...findings, ...checked.findings], broken)
   return all.length > 0 ? { findings: all } : { plan: checked.plan, findings: [] }

@@ -1,7 +1,7 @@
 /** A node's config through its operator's schema: decoded with defaults, or every issue at its place. */
 import { Result, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean, nearest } from "../Nearest.ts"
+import { didYouMean, nearest, unknownName } from "../Nearest.ts"
 import type { AnyOperator } from "../Operator.ts"
 import { spoken } from "../yaml/Tree.ts"
 import type { Place } from "./Draft.ts"
@@ -94,7 +94,7 @@ const findingOf = ({ path, issue, ast }: Found, config: unknown, operator: AnyOp
     const label = inputs.includes(key)
       ? `${key} is an input: in: { ${key}: ... }`
       : `${where} has: ${known.join(", ") || "no keys"}`
-    return { code: "V106", message: "unknown key", ...place(path, "key"), label, given: key, ...didYouMean(key, known) }
+    return unknownName({ code: "V106", message: "unknown key", ...place(path, "key"), label }, key, known)
   }
   if (issue._tag === "MissingKey") {
     const where = path.length === 1 ? operator.name : path.slice(0, -1).map(String).join(".")

@@ -1,6 +1,6 @@
 /** Drafts to nodes: operators looked up, configs decoded, rewrites applied until none applies. */
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { unknownName } from "../Nearest.ts"
 import type { BadRowPolicy, NodeSpec } from "../NodeSpec.ts"
 import type { Registry, Rewritten } from "../Operator.ts"
 import { decodeConfig } from "./Config.ts"
@@ -100,14 +100,18 @@ const expand = (node: Spelled, expansion: Expansion, depth: number): void => {
   if (operator === undefined) {
     const names = Object.keys(registry)
     const label = `no operator ${spec.op}; \`bootlace ops\` lists all`
-    findings.push({
-      code: "V105",
-      message: "unknown operator",
-      ...place(["op"]),
-      label,
-      given: spec.op,
-      ...didYouMean(spec.op, names)
-    })
+    findings.push(
+      unknownName(
+        {
+          code: "V105",
+          message: "unknown operator",
+          ...place(["op"]),
+          label
+        },
+        spec.op,
+        names
+      )
+    )
     lost.add(base)
     return
   }
@@ -146,7 +150,10 @@ const expand = (node: Spelled, expansion: Expansion, depth: number): void => {
 export const expandDrafts = (drafts: ReadonlyArray<Draft>, expansion: Expansion): void => {
   for (const { id, spec, place } of drafts) {
     const parsed = parseId(id)
-    if (parsed === undefined) continue
+    if (parsed === undefined) {
+      expansion.lost.add(id)
+      continue
+    }
     expand({ base: parsed.name, axes: parsed.axes, spec, place, ref: (text, where) => ({ text, where }) }, expansion, 0)
   }
 }

@@ -1,7 +1,7 @@
 /** A node's wires against its operator's inputs: names, kinds, types, one row set. */
 import { type ColumnType, type Columns, rowIdColumn } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean, nearest } from "../Nearest.ts"
+import { nearest, unknownName } from "../Nearest.ts"
 import type { AnyOperator, Input, Inputs } from "../Operator.ts"
 import type { RowSet, Wire } from "../Plan.ts"
 import { namePattern, nameRule } from "./Draft.ts"
@@ -132,7 +132,7 @@ export interface CheckedInputs {
 const unknownInput = (node: Node, name: string, input: NodeInput, declared: Inputs): Finding => {
   const known = Object.keys(declared)
   const label = `${node.operator.name} takes: ${known.join(", ") || "no inputs"}`
-  return { code: "V111", message: "unknown input", ...input.key, label, given: name, ...didYouMean(name, known) }
+  return unknownName({ code: "V111", message: "unknown input", ...input.key, label }, name, known)
 }
 
 const missing = (node: Node, declared: Inputs, findings: Array<Finding>): void => {

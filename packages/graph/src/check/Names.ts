@@ -1,6 +1,6 @@
 /** Which node a reference reads: by name in the same variant of the matrix, or by its full id. */
 import type { Finding } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { unknownName } from "../Nearest.ts"
 import type { Axes } from "./Draft.ts"
 import { part } from "./Draft.ts"
 import type { Node, Ref } from "./Node.ts"
@@ -33,7 +33,7 @@ const unknownNode = (ref: Ref, name: string, names: Names): Finding => {
   const known = [...names.byBase.keys()]
   const label = name === "" ? "a reference starts with a node's name" : `no node or model has this name`
   const at = part(ref.where, 0, name.length)
-  return { code: "V103", message: "unknown node", ...at, label, given: name, ...didYouMean(name, known) }
+  return unknownName({ code: "V103", message: "unknown node", ...at, label }, name, known)
 }
 
 const inVariant = (reader: Axes, node: Node): boolean =>

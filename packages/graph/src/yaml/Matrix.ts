@@ -1,6 +1,6 @@
 /** The `matrix:` of a file: axes, and which nodes stand in which of them. */
 import type { Finding, Span } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { unknownName } from "../Nearest.ts"
 import { mentions } from "./Substitute.ts"
 import { type Tree, type TreeMap, spoken } from "./Tree.ts"
 
@@ -57,14 +57,18 @@ const chosen = (
     if (value !== undefined) kept.set(id, value)
     else {
       const label = `axis ${name} has: ${[...values.keys()].join(", ")}`
-      findings.push({
-        code: "V109",
-        message: `wrong value in --set ${name}=${given}`,
-        span: key,
-        label,
-        given: id,
-        ...didYouMean(id, values.keys())
-      })
+      findings.push(
+        unknownName(
+          {
+            code: "V109",
+            message: `wrong value in --set ${name}=${given}`,
+            span: key,
+            label
+          },
+          id,
+          values.keys()
+        )
+      )
     }
   }
   return kept

@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import type { Finding, Span } from "../Diagnostic.ts"
 import { didYouMean } from "../Nearest.ts"
+import { unknownKeys, wrongValue } from "./Mistakes.ts"
 import { type Tree, type TreeMap, spoken, valueOf } from "./Tree.ts"
 
 export const paramTypes = ["int", "number", "string", "boolean"] as const
@@ -35,7 +36,34 @@ const fromText = (type: ParamType, text: string): Result.Result<string | number 
   return value !== undefined && fits[type](value) ? Result.succeed(value) : Result.fail(said[type])
 }
 
-const keys = ["type", "default", "description"]
+/** The declared type; undefined where there is none that is right. */
+const typeOf = (key: Span, tree: TreeMap, findings: Array<Finding>): ParamType | undefined => {
+  const found = tree.entries.get("type")?.value
+  const word = found?._tag === "Scalar" ? String(found.value) : ""
+  const type = paramTypes.find((known) => known === word)
+  if (type !== undefined) return type
+  const at =
+    found === undefined
+      ? { code: "V108", message: "missing key", span: key }
+      : { code: "V107", message: "wrong value", span: found.span }
+  findings.push({ ...at, label: `type is one of ${paramTypes.join(", ")}`, ...didYouMean(word, paramTypes) })
+  return undefined
+}
+
+const fromSet = (
+  name: string,
+  key: Span,
+  type: ParamType,
+  given: string,
+  findings: Array<Finding>
+): Tree | undefined => {
+  const value = fromText(type, given)
+  if (Result.isSuccess(value)) return { _tag: "Scalar", value: value.success, span: key }
+  const message = `wrong value in --set ${name}=${given}`
+  const label = `expected ${value.failure}, got ${spoken(given)}`
+  findings.push({ code: "V109", message, span: key, label, expected: type, given })
+  return undefined
+}
 
 const readParam = (
   name: string,
@@ -49,56 +77,15 @@ const readParam = (
     findings.push({ code: "V107", message: "wrong value", span: tree.span, label })
     return undefined
   }
-  for (const [other, entry] of tree.entries) {
-    if (keys.includes(other)) continue
-    const label = `a param has: ${keys.join(", ")}`
-    findings.push({
-      code: "V106",
-      message: "unknown key",
-      span: entry.key,
-      label,
-      given: other,
-      ...didYouMean(other, keys)
-    })
-  }
-  const typeTree = tree.entries.get("type")?.value
-  const type = paramTypes.find((known) => typeTree?._tag === "Scalar" && typeTree.value === known)
-  if (type === undefined) {
-    const at =
-      typeTree === undefined
-        ? { code: "V108", message: "missing key", span: key }
-        : { code: "V107", message: "wrong value", span: typeTree.span }
-    const word = typeTree?._tag === "Scalar" ? String(typeTree.value) : ""
-    findings.push({ ...at, label: `type is one of ${paramTypes.join(", ")}`, ...didYouMean(word, paramTypes) })
-    return undefined
-  }
+  findings.push(...unknownKeys(tree, "a param", ["type", "default", "description"]))
+  const type = typeOf(key, tree, findings)
+  if (type === undefined) return undefined
   const fallback = tree.entries.get("default")?.value
   if (fallback !== undefined && !fits[type](valueOf(fallback))) {
-    const label = `expected ${said[type]}, got ${spoken(valueOf(fallback))}`
-    findings.push({
-      code: "V107",
-      message: "wrong value",
-      span: fallback.span,
-      label,
-      expected: type,
-      given: spoken(valueOf(fallback))
-    })
+    findings.push(wrongValue(fallback, said[type]))
     return undefined
   }
-  if (given !== undefined) {
-    const value = fromText(type, given)
-    if (Result.isSuccess(value)) return { _tag: "Scalar", value: value.success, span: key }
-    const label = `expected ${value.failure}, got ${spoken(given)}`
-    findings.push({
-      code: "V109",
-      message: `wrong value in --set ${name}=${given}`,
-      span: key,
-      label,
-      expected: type,
-      given
-    })
-    return undefined
-  }
+  if (given !== undefined) return fromSet(name, key, type, given, findings)
   if (fallback === undefined) {
     const label = `no default: give it with --set ${name}=...`
     findings.push({ code: "V109", message: "param without a value", span: key, label })

@@ -4,20 +4,12 @@ import type { BadRowPolicy, NodeSpec } from "../NodeSpec.ts"
 import { defaultBadRows } from "../check/Expand.ts"
 import type { AnyOperator } from "../Operator.ts"
 import { didYouMean } from "../Nearest.ts"
-import { type Tree, type TreeMap, spoken, valueOf } from "./Tree.ts"
+import { unknownKeys, wrongValue } from "./Mistakes.ts"
+import { type Tree, type TreeMap, valueOf } from "./Tree.ts"
 
 /** What may stand in a node besides its operator's config. */
 export const nodeKeys = ["op", "in", "model", "init", "graph", "minimize", "persist", "on_bad_row"] as const
 const reserved: ReadonlySet<string> = new Set(nodeKeys)
-
-const wrong = (tree: Tree, expected: string): Finding => ({
-  code: "V107",
-  message: "wrong value",
-  span: tree.span,
-  label: `expected ${expected}, got ${spoken(valueOf(tree))}`,
-  expected,
-  given: spoken(valueOf(tree))
-})
 
 type References = string | ReadonlyArray<string>
 
@@ -26,13 +18,13 @@ const reference = (tree: Tree, findings: Array<Finding>): References | undefined
   if (tree._tag === "List") {
     const texts = tree.items.map((item) => {
       if (item._tag === "Scalar" && typeof item.value === "string") return item.value
-      findings.push(wrong(item, "node, node.port or node.port.column"))
+      findings.push(wrongValue(item, "node, node.port or node.port.column"))
       return ""
     })
-    if (texts.length === 0) findings.push(wrong(tree, "at least one node, node.port or node.port.column"))
+    if (texts.length === 0) findings.push(wrongValue(tree, "at least one node, node.port or node.port.column"))
     return texts
   }
-  findings.push(wrong(tree, "node, node.port or node.port.column, or a list of these"))
+  findings.push(wrongValue(tree, "node, node.port or node.port.column, or a list of these"))
   return undefined
 }
 
@@ -44,7 +36,7 @@ const readInputs = (tree: TreeMap, findings: Array<Finding>): Record<string, Ref
       const read = reference(value, findings)
       if (read !== undefined) inputs[name] = read
     }
-  } else if (wired !== undefined) findings.push(wrong(wired, "a map from input to node.column"))
+  } else if (wired !== undefined) findings.push(wrongValue(wired, "a map from input to node.column"))
   for (const name of ["model", "init"]) {
     const entry = tree.entries.get(name)
     if (entry === undefined) continue
@@ -67,7 +59,7 @@ const readMinimize = (tree: Tree, findings: Array<Finding>): NodeSpec["minimize"
     const weights: Record<string, number> = {}
     for (const [name, { value }] of tree.entries) {
       if (value._tag === "Scalar" && typeof value.value === "number") weights[name] = value.value
-      else findings.push(wrong(value, "a weight: a number"))
+      else findings.push(wrongValue(value, "a weight: a number"))
     }
     return weights
   }
@@ -81,33 +73,22 @@ const readBadRows = (tree: Tree, findings: Array<Finding>): BadRowPolicy => {
   }
   if (tree._tag !== "Map") {
     findings.push({
-      ...wrong(tree, "reject, stop or { action, budget }"),
+      ...wrongValue(tree, "reject, stop or { action, budget }"),
       ...didYouMean(String(valueOf(tree)), ["reject", "stop"])
     })
     return defaultBadRows
   }
-  const known = ["action", "budget"]
-  for (const [name, { key }] of tree.entries) {
-    if (known.includes(name)) continue
-    findings.push({
-      code: "V106",
-      message: "unknown key",
-      span: key,
-      label: "on_bad_row has: action, budget",
-      given: name,
-      ...didYouMean(name, known)
-    })
-  }
+  findings.push(...unknownKeys(tree, "on_bad_row", ["action", "budget"]))
   const action = tree.entries.get("action")?.value
   const budget = tree.entries.get("budget")?.value
   const actionValue = action === undefined ? "reject" : valueOf(action)
   const budgetValue = budget === undefined ? defaultBadRows.budget : valueOf(budget)
   if (actionValue !== "reject" && actionValue !== "stop") {
-    findings.push({ ...wrong(action!, "reject or stop"), ...didYouMean(String(actionValue), ["reject", "stop"]) })
+    findings.push({ ...wrongValue(action!, "reject or stop"), ...didYouMean(String(actionValue), ["reject", "stop"]) })
     return defaultBadRows
   }
   if (typeof budgetValue !== "number" || budgetValue < 0 || budgetValue > 1) {
-    findings.push(wrong(budget!, "a share of the rows, from 0 to 1"))
+    findings.push(wrongValue(budget!, "a share of the rows, from 0 to 1"))
     return defaultBadRows
   }
   return { action: actionValue, budget: budgetValue }
@@ -115,7 +96,7 @@ const readBadRows = (tree: Tree, findings: Array<Finding>): BadRowPolicy => {
 
 const readGraph = (tree: Tree, findings: Array<Finding>): Record<string, NodeSpec> | undefined => {
   if (tree._tag !== "Map") {
-    findings.push(wrong(tree, "a map of nodes"))
+    findings.push(wrongValue(tree, "a map of nodes"))
     return undefined
   }
   const nodes: Record<string, NodeSpec> = {}
@@ -129,7 +110,7 @@ const readGraph = (tree: Tree, findings: Array<Finding>): Record<string, NodeSpe
 /** Undefined where it can't be said what the node is; the findings say why. */
 export const readNode = (name: string, tree: Tree, findings: Array<Finding>): NodeSpec | undefined => {
   if (tree._tag !== "Map") {
-    findings.push(wrong(tree, `a node: ${name}: { op: ..., in: { ... } }`))
+    findings.push(wrongValue(tree, `a node: ${name}: { op: ..., in: { ... } }`))
     return undefined
   }
   const op = tree.entries.get("op")
@@ -137,7 +118,7 @@ export const readNode = (name: string, tree: Tree, findings: Array<Finding>): No
     findings.push(
       op === undefined
         ? { code: "V108", message: "missing key", span: tree.span, label: `node ${name} names no operator: op: ...` }
-        : wrong(op.value, "the name of an operator")
+        : wrongValue(op.value, "the name of an operator")
     )
     return undefined
   }
@@ -149,7 +130,8 @@ export const readNode = (name: string, tree: Tree, findings: Array<Finding>): No
   const persist = tree.entries.get("persist")
   const badRows = tree.entries.get("on_bad_row")
   const persistValue = persist === undefined ? undefined : valueOf(persist.value)
-  if (persist !== undefined && typeof persistValue !== "boolean") findings.push(wrong(persist.value, "true or false"))
+  if (persist !== undefined && typeof persistValue !== "boolean")
+    findings.push(wrongValue(persist.value, "true or false"))
   const graphNodes = graph === undefined ? undefined : readGraph(graph.value, findings)
   const minimized = minimize === undefined ? undefined : readMinimize(minimize.value, findings)
   return {
@@ -172,7 +154,7 @@ export const readModel = (
   findings: Array<Finding>
 ): NodeSpec | undefined => {
   if (tree._tag !== "Map") {
-    findings.push(wrong(tree, `a model: ${name}: { architecture: ..., preset: ... }`))
+    findings.push(wrongValue(tree, `a model: ${name}: { architecture: ..., preset: ... }`))
     return undefined
   }
   const inputs: Record<string, References> = {}

@@ -126,7 +126,8 @@ const keyName = (key: ParsedNode | null, reading: Reading, near: Span): { name: 
     reading.findings.push(refused("YAML feature not allowed", span, "merge keys (<<) are not part of pipelines"))
   else if (name === "") reading.findings.push(refused("not a name", span, "a key can't be empty"))
   else if (forbiddenKeys.has(name)) reading.findings.push(refused("key not allowed", span, `${name} can't be a key`))
-  else if (name.includes(mask.open)) reading.findings.push(refused("not a name", span, "${ } stands in values only"))
+  else if (name.includes(mask.open) || name.includes(mask.escaped))
+    reading.findings.push(refused("not a name", span, "${ } stands in values only"))
   else return { name, span }
   return undefined
 }

@@ -1,7 +1,7 @@
 /** `${name}`: typed substitution of params and matrix axes into values. Nothing is computed. */
 import type { Finding, Span } from "../Diagnostic.ts"
 import { within } from "../Diagnostic.ts"
-import { didYouMean } from "../Nearest.ts"
+import { unknownName } from "../Nearest.ts"
 import { mask } from "./ReadTree.ts"
 import type { Tree } from "./Tree.ts"
 
@@ -43,7 +43,7 @@ const lookUp = (raw: string, span: Span, { names, findings, broken, later }: Sub
   const declared =
     known.length === 0 ? "the pipeline declares no params and no matrix" : `declared: ${known.join(", ")}`
   const label = /^[\w-]+$/.test(name) ? declared : "only the name of a param or an axis may stand here"
-  findings.push({ code: "V109", message: "unknown param", span, label, given: name, ...didYouMean(name, known) })
+  findings.push(unknownName({ code: "V109", message: "unknown param", span, label }, name, known))
   return undefined
 }
 
