@@ -179,15 +179,17 @@ const pass = Effect.fnUntraced(function* <R>(
   const beside: Array<{ readonly rows: Beside; readonly targets: ReadonlyArray<Target> }> = []
   for (const map of stored) beside.push({ rows: yield* besideRows(session, map, shard), targets: targets(map) })
   const base = targets(undefined)
-  const where = session.keys.shardName(shard)
+  const name = session.keys.shardName(shard)
 
   const drain = Effect.fnUntraced(function* (last: boolean) {
     for (const worker of workers) {
       const groups: Array<Rows> = []
       for (let group = worker.inbox.take(last); group !== undefined; group = worker.inbox.take(last)) groups.push(group)
-      const run = (rows: Rows) =>
-        session.recorder.timed(worker.node.id, worker.run({ node: worker.node.id, shard: where }, rows))
-      const made = yield* Effect.forEach(groups, run, { concurrency: session.settings.in_flight })
+      const where = { node: worker.node.id, shard: name }
+      const work = Effect.forEach(groups, (rows) => worker.run(where, rows), {
+        concurrency: session.settings.in_flight
+      })
+      const made = groups.length === 0 ? [] : yield* session.recorder.timed(worker.node.id, work)
       const after = targets(worker.node)
       for (const one of made) {
         yield* keep(session, worker.node, worker.output, one)

@@ -56,8 +56,14 @@ const memoized = <A>(make: (node: PlanNode, shard: ShardRef) => A) => {
 export const makeKeys = (layout: Layout, known: Known, numerics: string) => {
   const { plan } = layout
 
+  const listed = new Map<RowSet, ReadonlyArray<ShardRef>>()
   /** The shards of a row set, unions laid end to end. */
   const shards = (id: RowSet): ReadonlyArray<ShardRef> => {
+    const known = listed.get(id) ?? listShards(id)
+    listed.set(id, known)
+    return known
+  }
+  const listShards = (id: RowSet): ReadonlyArray<ShardRef> => {
     const { owner, members } = layout.rowSet(id)
     if (owner.operator.kind === "union") return members.flatMap(shards)
     const count = owner.operator.kind === "source" ? known.source(owner.id).shards.length : shards(owner.rowSet!).length

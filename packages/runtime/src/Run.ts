@@ -9,7 +9,7 @@ import { ArtifactStore } from "@bootlace/data"
 import type { CommittedArtifact, Files } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
-import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
+import { Cause, Clock, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import { runChain } from "./Chain.ts"
 import { ensureSpace } from "./DiskSpace.ts"
@@ -165,13 +165,12 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const keys = keysOf(layout, settings, sources, artifacts)
   const recorder = new Recorder(layout, keys, events, before)
   const session: Session = { layout, keys, store, settings, sources, artifacts, recorder }
-  const writing = yield* Semaphore.make(1)
-  const write = (status: RunRecord["status"], error?: string) =>
-    writing.withPermits(1)(
-      Effect.flatMap(recordOf(session, start, status, error), (record) =>
-        Effect.as(storing(wholeRun)(writeRun(store.root, record)), record)
-      )
-    )
+  const write = Effect.fnUntraced(function* (status: RunRecord["status"], error?: string) {
+    const record = yield* recordOf(session, start, status, error)
+    yield* storing(wholeRun)(writeKeys(store.root, start.run, runKeys(session)))
+    yield* storing(wholeRun)(writeRun(store.root, record))
+    return record
+  })
   yield* write("running")
   const stages = Effect.forEach(
     layout.stages,
@@ -179,7 +178,6 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
     { discard: true }
   )
   return yield* Effect.andThen(stages, write("done")).pipe(
-    Effect.onExit(() => Effect.ignore(writeKeys(store.root, start.run, runKeys(session)))),
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write("failed", explain(exit)))))
   )
 }, Effect.scoped)

@@ -101,7 +101,8 @@ export const sourceRows = <R>(session: Session, shard: ShardRef): Stream.Stream<
   const columns = [...new Set(Object.values(owner.ports).flatMap(Object.keys))]
   let start = 0
   const read = source.read as (shard: number) => Stream.Stream<SourceBatch, NodeError, R>
-  return readSource(where, session.settings.call_timeout, () => read(shard.index)).pipe(
+  const batches = readSource(where, session.settings.call_timeout, () => read(shard.index))
+  return Stream.transformPull(batches, (pull) => Effect.succeed(session.recorder.timed(owner.id, pull))).pipe(
     Stream.mapEffect((read) =>
       Effect.suspend(() => {
         const from = start

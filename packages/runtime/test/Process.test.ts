@@ -16,11 +16,13 @@ interface Ended {
 }
 
 /** Runs the child; with `killAfter` it is killed that many milliseconds after it has begun its run. */
-const spawned = (store: string, delay: number, killAfter?: number): Effect.Effect<Ended> =>
+const spawned = (store: string, delay: number, killAfter?: number, steps = 23): Effect.Effect<Ended> =>
   Effect.promise(
     () =>
       new Promise((resolve) => {
-        const process_ = spawn(process.execPath, [child, store, String(delay)], { stdio: ["ignore", "pipe", "ignore"] })
+        const process_ = spawn(process.execPath, [child, store, String(delay), String(steps)], {
+          stdio: ["ignore", "pipe", "ignore"]
+        })
         let output = ""
         process_.stdout.on("data", (data) => (output += String(data)))
         process_.on("close", (code) => resolve({ code, output, pid: process_.pid! }))
@@ -79,6 +81,28 @@ describe("Process", () => {
           outputs.find(({ error }) => error === undefined).digests,
           digests(yield* run(store, everything))
         )
+      }),
+    60_000
+  )
+
+  it.live(
+    "two plans at once in one store share what they have in common and are both right",
+    () =>
+      Effect.gen(function* () {
+        const longer = everything.replace("steps: 23", "steps: 30")
+        const expected = [everything, longer].map((yaml) =>
+          Effect.flatMap(temporaryFolder, (store) => run(store, yaml))
+        )
+        const store = yield* temporaryFolder
+        const both = yield* Effect.all([spawned(store, 2), spawned(store, 2, undefined, 30)], {
+          concurrency: "unbounded"
+        })
+        for (const [i, { code, output }] of both.entries()) {
+          assert.strictEqual(code, 0, output)
+          assert.deepStrictEqual(JSON.parse(output).digests, digests(yield* expected[i]!))
+        }
+        const again = yield* run(store, longer)
+        assert.isTrue(Object.values(again.nodes).every(({ cached }) => cached))
       }),
     60_000
   )
