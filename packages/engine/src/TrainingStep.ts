@@ -47,8 +47,13 @@ export function differentiate(program: TrainingProgram, at: TrainingTensors): Di
   return { losses: release(losses), total, grad_norm: norm(gradients), outputs: release(outputs), gradients }
 }
 
+/**
+ * Summed in the order in which the backward pass made them. ONNX Runtime computes what the last output needs depth first, so this is also the
+ * order of execution: each weight's gradient right after the layer's, when its activations can go. Any other order keeps more of them.
+ */
 function norm(gradients: Tensors): Tensor {
-  const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)))
+  const made = Object.values(gradients).sort((a, b) => a.id - b.id)
+  const squares = made.map((gradient) => tf.sum(tf.square(gradient)))
   return squares.length === 0 ? tf.scalar(0) : tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)))
 }
 
