@@ -6,7 +6,7 @@ import { keyOf } from "@bootlace/data"
 import type { Files, NodeError } from "@bootlace/graph"
 import { Effect } from "effect"
 import { ensureSpace } from "./DiskSpace.ts"
-import { storing } from "./Guard.ts"
+import { callOperator, storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"
 
 const kept = 2
@@ -37,21 +37,29 @@ export const makeCheckpoints = (session: Session, node: string, key: string, eve
     return files as Files
   })
 
-  /** Restores the newest checkpoint that is whole and fits, at most at `last`; gives its place, 0 where there is none. */
-  const resume = <R>(
-    last: number,
-    restore: (files: Files) => Effect.Effect<void, NodeError, R>
-  ): Effect.Effect<number, NodeError, R> =>
+  /**
+   * Opens a body and restores the newest checkpoint that is whole and fits, at most at `last`; `at` is 0 where there is none.
+   * One that doesn't fit leaves the body in an unknown state: unless an older one fits, another is opened.
+   */
+  const resume = <R, RO, Body extends { readonly restore: (files: Files) => Effect.Effect<void, NodeError, R> }>(
+    open: Effect.Effect<Body, NodeError, RO>,
+    last: (body: Body) => number
+  ): Effect.Effect<{ readonly body: Body; readonly at: number }, NodeError, R | RO> =>
     Effect.gen(function* () {
-      for (let at = Math.floor(last / every) * every; at > 0; at -= every) {
+      const body = yield* open
+      let isUntouched = true
+      for (let at = Math.floor(last(body) / every) * every; at > 0; at -= every) {
         const files = yield* load(at)
         if (files === undefined) continue
-        const tried = yield* Effect.result(restore(files))
-        if (tried._tag === "Success") return at
-        yield* Effect.logWarning(`${node}: checkpoint ${at} is not usable, falling back: ${tried.failure.message}`)
+        const tried = yield* Effect.result(
+          callOperator({ node }, session.settings.call_timeout, () => body.restore(files))
+        )
+        if (tried._tag === "Success") return { body, at }
+        isUntouched = false
+        yield* Effect.logWarning(`${node}: checkpoint ${at} is not usable: ${tried.failure.message}`)
         yield* storedBy(store.remove(keyAt(at)))
       }
-      return 0
+      return { body: isUntouched ? body : yield* open, at: 0 }
     })
 
   const clear = (last: number): Effect.Effect<void, NodeError> => {

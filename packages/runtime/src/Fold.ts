@@ -4,8 +4,9 @@
  */
 import { decodeShard, keyOf, schemaHash, selectColumns } from "@bootlace/data"
 import type { Draft } from "@bootlace/data"
-import type { ArtifactWriter, Batch, Fold, FoldBody, PlanNode, RowSet, Wire } from "@bootlace/graph"
+import type { ArtifactWriter, Batch, Fold, FoldBody, NodeError, PlanNode, RowSet, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
+import type { Scope } from "effect"
 import { makeCheckpoints } from "./Checkpoint.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { rowSetOf } from "./Layout.ts"
@@ -92,10 +93,12 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
   const draft = yield* storing(where)(session.store.begin(key))
   const writer = writerOf(node.id, draft, () => (hasWritten = true))
   const context = { ...openContext(session, node, session.artifacts), writer }
-  const body = node.operator as unknown as { readonly body: FoldBody<unknown, R> }
-  const fold: Fold<R> = yield* callOperator(where, call_timeout, () => body.body.open(context))
+  const { body } = node.operator as unknown as { readonly body: FoldBody<unknown, R> }
   const checkpoints = makeCheckpoints(session, node.id, key, every)
-  const done = yield* checkpoints.resume(total, (files) => callOperator(where, call_timeout, () => fold.restore(files)))
+  const open: Effect.Effect<Fold<R>, NodeError, R | Scope.Scope> = callOperator(where, call_timeout, () =>
+    body.open(context)
+  )
+  const { body: fold, at: done } = yield* checkpoints.resume(open, () => total)
   let batches = 0
   let rows = 0
   const step = Effect.fnUntraced(function* (port: string, batch: Batch) {

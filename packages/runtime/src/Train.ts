@@ -7,6 +7,7 @@ import type { StoredDataset } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { Batch, Dataset, Metrics, PlanNode, TrainBody, Training, Wire } from "@bootlace/graph"
 import { Effect } from "effect"
+import type { Scope } from "effect"
 import { makeCheckpoints } from "./Checkpoint.ts"
 import { writerOf } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
@@ -117,7 +118,7 @@ const makeModel = Effect.fnUntraced(function* <R>(session: Session, node: PlanNo
   const { body } = node.operator as unknown as { readonly body: TrainBody<unknown, R> }
   const draft = yield* storing(where)(session.store.begin(key))
   const datasets = yield* openDatasets(session, node)
-  const training: Training<R> = yield* callOperator(where, timeout, () =>
+  const open: Effect.Effect<Training<R>, NodeError, R | Scope.Scope> = callOperator(where, timeout, () =>
     body.open({
       ...openContext(session, node, session.artifacts),
       writer: writerOf(node.id, draft, () => undefined),
@@ -125,12 +126,10 @@ const makeModel = Effect.fnUntraced(function* <R>(session: Session, node: PlanNo
       graph: node.training ?? { nodes: [], minimize: [] }
     })
   )
-  const { steps } = training
   const every = Math.max(1, body.checkpointEvery(node.config))
   const checkpoints = makeCheckpoints(session, node.id, key, every)
-  const first = yield* checkpoints.resume(steps - 1, (files) =>
-    callOperator(where, timeout, () => training.restore(files))
-  )
+  const { body: training, at: first } = yield* checkpoints.resume(open, ({ steps }) => steps - 1)
+  const { steps } = training
   session.recorder.expect(node.id, steps)
   yield* session.recorder.advanced(node.id, first)
   for (let step = first; step < steps; step++) {

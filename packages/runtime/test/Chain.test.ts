@@ -173,6 +173,15 @@ nodes:
       )
       const picked = yield* table.rows(Int32Array.of(40, 3, 40))
       assert.deepStrictEqual([...columnOf(picked, "text")], [texts[40], texts[3], texts[40]])
+      const both = record.rows.find(({ node }) => node === "both")!
+      const united = yield* Effect.flatMap(inStore(store, openStoredRows(both, ["text", "size.length"])), (opened) =>
+        opened.rows()
+      )
+      assert.strictEqual(united.numRows, record.nodes["both"]!.rows_out)
+      assert.deepStrictEqual(
+        [...floatsOf(columnOf(united, "size.length"))],
+        ([...columnOf(united, "text")] as Array<string>).map((text) => text.length)
+      )
       const low = record.rows.find(({ node, port }) => node === "split" && port === "low")!
       assert.includeMembers(Object.keys(low.columns), ["value", "text", "length"])
       const rows = yield* Effect.flatMap(inStore(store, openStoredRows(low, ["value", "length", "text"])), (opened) =>

@@ -52,6 +52,14 @@ describe("Guard", () => {
     })
   )
 
+  it.live("names the source that gives nothing", () =>
+    Effect.gen(function* () {
+      knobs.delay = 60_000
+      const error = yield* Effect.flip(run(yield* temporaryFolder, faulty("throws"), { call_timeout: "200 millis" }))
+      assert.deepInclude(error, { code: "R232", node: "rows" })
+    })
+  )
+
   it.effect("says which column has to be persisted", () =>
     Effect.gen(function* () {
       const yaml = `

@@ -100,6 +100,21 @@ describe("Resume", () => {
     })
   )
 
+  it.effect("begins anew where no checkpoint fits", () =>
+    Effect.gen(function* () {
+      const expected = digests(yield* run(yield* temporaryFolder, training))
+      const store = yield* temporaryFolder
+      dieAt(6 + 13)
+      yield* Effect.flip(run(store, training))
+      resetKnobs()
+      resetCalls()
+      knobs.refuseRestore = true
+      assert.deepStrictEqual(digests(yield* run(store, training)), expected)
+      assert.strictEqual(calls["Learn.step"], 20)
+      assert.strictEqual(calls["Learn.open"], 2)
+    })
+  )
+
   it.effect("takes a fold up at its last snapshot", () =>
     Effect.gen(function* () {
       const options = { fold_checkpoint_batches: 2 }

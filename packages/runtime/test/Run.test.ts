@@ -42,4 +42,39 @@ describe("Run", () => {
       assert.deepStrictEqual(second.metrics, first.metrics)
     })
   )
+
+  for (const [what, size] of [
+    ["no rows", "shards: 2, rows: 0"],
+    ["no shards", "shards: 0, rows: 9"],
+    ["bad rows only", "shards: 2, rows: 9, bad: 1"]
+  ]) {
+    it.effect(`takes ${what} as it takes rows`, () =>
+      Effect.gen(function* () {
+        const store = yield* temporaryFolder
+        const yaml = everything.replace("shards: 3, rows: 40, bad: 9", size!)
+        const record = yield* run(store, yaml)
+        assert.deepInclude(record.nodes["left"], { rows_out: 0 })
+        assert.deepInclude(record.nodes["split"], { rows_in: 0, rows_out: 0, ports: { high: 0, low: 0 } })
+        assert.deepInclude(record.nodes["both"], { rows_out: 50 })
+        assert.strictEqual(record.metrics["total.rows"], 50)
+        assert.strictEqual(record.metrics["sum.rows"], 0)
+        assert.isTrue(Object.values((yield* run(store, yaml)).nodes).every(({ cached }) => cached))
+      })
+    )
+  }
+
+  it.effect("gives two nodes that do the same to the same rows one result", () =>
+    Effect.gen(function* () {
+      const store = yield* temporaryFolder
+      yield* run(store, simple)
+      resetCalls()
+      const renamed = simple
+        .replaceAll("length", "size")
+        .replaceAll("size.size", "size.length")
+        .replace("name: simple", "name: other")
+      const record = yield* run(store, renamed)
+      assert.isTrue(Object.values(record.nodes).every(({ cached }) => cached))
+      assert.isUndefined(calls["Measure.call"])
+    })
+  )
 })

@@ -26,12 +26,15 @@ export const knobs = {
   /** Milliseconds that every call takes. */
   delay: 0,
   /** Called before every call of an operator and every batch of a source; may throw. */
-  onCall: (): void => undefined
+  onCall: (): void => undefined,
+  /** A train fails to restore, with its state in pieces. */
+  refuseRestore: false
 }
 export const resetKnobs = (): void => {
   knobs.batch = () => 7
   knobs.delay = 0
   knobs.onCall = () => undefined
+  knobs.refuseRestore = false
 }
 
 export const calls: Record<string, number> = {}
@@ -441,9 +444,11 @@ export const Learn = Operator.train({
           snapshot: Effect.sync(() => ({ "state.json": text(state) })),
           restore: (files) =>
             Effect.suspend(() => {
-              if (files["state.json"] === undefined)
-                return Effect.fail(new NodeError({ code: "R310", node: "learn", detail: "no state.json" }))
               state = parsed(files, "state.json")
+              if (knobs.refuseRestore) {
+                state = { weights: [], seen: ["in pieces"] }
+                return Effect.fail(new NodeError({ code: "R310", node: "learn", detail: "it doesn't fit" }))
+              }
               return Effect.void
             }),
           finish: Effect.suspend(() => Effect.as(writer.write("model.json", text(state)), { last: state.weights[0]! }))
