@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { describe, expect, it } from "vitest"
 import type { EngineError, Tensors } from "../src/index.ts"
-import { capture, printGraph } from "../src/index.ts"
+import { capture, graphDigest, printGraph } from "../src/index.ts"
 import { gelu, layerNorm } from "./TinyProgram.ts"
 
 const specs = {
@@ -158,6 +158,24 @@ describe("capture", () => {
       return x!
     })
     expect(errorOf(() => graphOf(({ x }) => tf.add(x!, kept!))).message).toContain("must not keep tensors between runs")
+  })
+
+  it("gives equal programs equal digests, whatever their names, and other constants other ones", () => {
+    const masked = (name: string, last: number) =>
+      graphDigest(
+        capture(name, specs, ({ x }) => ({
+          y: tf.mul(
+            tf.reshape(x!, [1, 6]),
+            tf.tensor([
+              [1, 2, 3, 4, 5, 6],
+              [1, 2, 3, 4, 5, last]
+            ])
+          )
+        }))
+      )
+    expect(masked("one", 7)).toMatch(/^[0-9a-f]{64}$/)
+    expect(masked("two", 7)).toBe(masked("one", 7))
+    expect(masked("one", 8)).not.toBe(masked("one", 7))
   })
 
   it("restores the active backend, also after an error", async () => {
