@@ -19,6 +19,12 @@ const told =
   (text: string) =>
   <A>(flag: Flag.Flag<A>): Flag.Flag<A> =>
     Flag.withDescription(flag, text)
+const wholeFrom = (name: string, least: number): Flag.Flag<number> =>
+  Flag.filter(
+    Flag.Int(name),
+    (value) => value >= least,
+    (value) => `expected a whole number from ${least} on, got ${value}`
+  )
 const yes = (name: string, text: string) =>
   Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDefault(false), told(text))
 
@@ -31,7 +37,7 @@ const engine = Flag.Literals("engine", ["onnx", "eager"]).pipe(
   Flag.withDefault("onnx" as const),
   told("what runs tensors (default onnx)")
 )
-const threads = optional(Flag.Int("threads")).pipe(
+const threads = optional(wholeFrom("threads", 1)).pipe(
   told("threads of the engine; part of what makes results equal bit by bit")
 )
 const json = yes("json", "print one JSON object instead of text")
@@ -42,7 +48,7 @@ const pipeline = {
     Flag.atLeast(0),
     told("set a param or matrix axis; can stand several times")
   ),
-  seed: optional(Flag.Int("seed")).pipe(told("seed instead of the pipeline's own")),
+  seed: optional(wholeFrom("seed", 0)).pipe(told("seed instead of the pipeline's own")),
   noConfig: yes("no-config", "refuse bootlace.config.ts, which is code")
 }
 
@@ -123,7 +129,7 @@ const storeCommand = Command.make("store").pipe(
       "gc",
       {
         store,
-        keep: optional(Flag.Int("keep")).pipe(told("forget all but this many of the latest runs first")),
+        keep: optional(wholeFrom("keep", 0)).pipe(told("forget all but this many of the latest runs first")),
         dryRun: yes("dry-run", "only say what would go")
       },
       lazy(async () => (await import("./commands/Store.ts")).gc)

@@ -82,12 +82,12 @@ export const clock = (milliseconds: number): string => {
 const rateText = (rate: number): string =>
   `${rate >= 100 ? Math.round(rate) : rate >= 10 ? rate.toFixed(1) : rate.toFixed(2)}/s`
 
-const valueText = (values: Readonly<Record<string, number>>): string =>
-  Object.entries(values)
-    .filter(([name]) => name.endsWith("loss") || name === "total")
-    .slice(0, 4)
-    .map(([name, value]) => `${name} ${value.toPrecision(3)}`)
-    .join("  ")
+/** Losses, and their sum where there are several. */
+const valueText = (values: Readonly<Record<string, number>>): string => {
+  const losses = Object.entries(values).filter(([name]) => name.endsWith("_loss"))
+  const sum = losses.length === 1 ? [] : Object.entries(values).filter(([name]) => name === "loss")
+  return [...losses, ...sum].map(([name, value]) => `${name} ${value.toPrecision(3)}`).join("  ")
+}
 
 const barText = (share: number, width: number): string => {
   const full = Math.round(Math.min(1, Math.max(0, share)) * width)

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { open } from "../src/index.ts"
 import { afterAll, assert, describe, it } from "vitest"
 
 const root = join(import.meta.dirname, "..", "..", "..")
@@ -66,6 +67,12 @@ describe("usage", () => {
     assert.include(err, "Unrecognized flag: --sed")
     assert.include(err, "--seed")
     assert.include(err, "hint: bootlace run --help")
+  })
+
+  it("exits 2 on numbers out of range", async () => {
+    const { code, err } = await bootlace("run", "x.yaml", "--threads", "0")
+    assert.strictEqual(code, 2)
+    assert.include(err, "expected a whole number from 1 on, got 0")
   })
 
   it("exits 2 where a file is missing or --set is no assignment", async () => {
@@ -179,6 +186,15 @@ describe("run", () => {
     )
     assert.isAtLeast(found[0]!.score, found[1]!.score)
     assert.match(listed.out, /^\S+ +cli +done /m)
+    const model = await open("latest", "train", { store: join(folder, "s") })
+    try {
+      assert.deepStrictEqual(await model.classify(readFileSync(image), ["a red circle", "a blue square"]), found)
+      const { itc_score, match_probability } = await model.score(image, found[0]!.label)
+      assert.approximately(itc_score, found[0]!.score, 1e-5)
+      assert.isUndefined(match_probability)
+    } finally {
+      await model.close()
+    }
   })
 
   it("exits 3 where more rows are rejected than allowed, and says why in the report", async () => {

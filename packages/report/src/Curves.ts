@@ -22,11 +22,12 @@ interface Line {
   readonly values: ReadonlyArray<number>
 }
 
-const maxPoints = 400
+/** Points of a line; fewer where there are many lines, so that the page stays small. */
+const maxPoints = (numLines: number): number => Math.max(100, Math.min(400, Math.round(2400 / numLines)))
 
 /** Means of equal chunks, so that a long training draws as a short path. */
-const thin = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
-  const size = Math.ceil(values.length / maxPoints)
+const thin = (values: ReadonlyArray<number>, points: number): ReadonlyArray<number> => {
+  const size = Math.ceil(values.length / points)
   return size <= 1
     ? values
     : Array.from({ length: Math.ceil(values.length / size) }, (_, i) => {
@@ -35,14 +36,20 @@ const thin = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
       })
 }
 
-const lineOf = (history: History, series: number, quantity: string): ReadonlyArray<Line> => {
+const lineOf = (history: History, series: number, quantity: string, points: number): ReadonlyArray<Line> => {
   const own = history.entries.filter((entry) => Number.isFinite(entry[quantity]) && Number.isFinite(entry["step"]))
   if (own.length === 0) return []
   return [
     {
       series,
-      steps: thin(own.map((entry) => entry["step"]!)),
-      values: thin(own.map((entry) => entry[quantity]!))
+      steps: thin(
+        own.map((entry) => entry["step"]!),
+        points
+      ),
+      values: thin(
+        own.map((entry) => entry[quantity]!),
+        points
+      )
     }
   ]
 }
@@ -56,7 +63,7 @@ const draw = (frame: Frame, line: Line, values: ReadonlyArray<number>, kind: str
   />`
 
 const units = (quantity: string): string =>
-  quantity.endsWith("_loss") || quantity === "total" || quantity === "loss"
+  quantity.endsWith("_loss") || quantity === "loss"
     ? "loss (nats)"
     : quantity === "grad_norm"
       ? "gradient norm"
@@ -72,7 +79,8 @@ const valueRange = (lines: ReadonlyArray<Line>) => {
 }
 
 const panel = (histories: ReadonlyArray<History>, names: ReadonlyArray<string>, quantity: string): Html | undefined => {
-  const lines = histories.flatMap((history) => lineOf(history, names.indexOf(history.name), quantity))
+  const points = maxPoints(histories.length)
+  const lines = histories.flatMap((history) => lineOf(history, names.indexOf(history.name), quantity, points))
   if (lines.length === 0) return undefined
   const frame: Frame = {
     width: 360,
@@ -103,8 +111,9 @@ const panel = (histories: ReadonlyArray<History>, names: ReadonlyArray<string>, 
   </figure>`
 }
 
-/** Learning rate and norms come after the losses. */
-const order = (quantity: string): number => (quantity.endsWith("loss") ? 0 : quantity === "total" ? 1 : 2)
+/** Losses first, their sum and the learning rate after them, then what else was noted. */
+const order = (quantity: string): number =>
+  quantity.endsWith("_loss") ? 0 : quantity === "loss" ? 1 : quantity === "learning_rate" ? 2 : 3
 
 export const curvesSection = (histories: ReadonlyArray<History>): Html | undefined => {
   // With one objective their sum is no news.

@@ -99,9 +99,10 @@ const scoreChart = (filter: FilterRows): Html | undefined => {
   if (scores.length === 0 || filter.scoreName === undefined) return undefined
   const low = scores.reduce((a, b) => Math.min(a, b), Infinity)
   const high = scores.reduce((a, b) => Math.max(a, b), -Infinity)
-  const unit = low >= 0 && high <= 1
-  const from = unit ? 0 : low
-  const to = unit ? 1 : high === low ? low + 1 : high
+  // A probability is shown from 0 to 1, unless the scores fill only a corner of that.
+  const whole = low >= 0 && high <= 1 && high - low > 0.4
+  const from = whole ? 0 : low
+  const to = whole ? 1 : high === low ? low + 1 : high
   const bins = [true, false].map((flag) =>
     histogram(
       filter.rows.flatMap((row) => (row.flag === flag && row.score !== undefined ? [row.score] : [])),

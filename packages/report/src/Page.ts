@@ -14,7 +14,7 @@ import type { Gallery } from "./Gallery.ts"
 import type { Rejection } from "./Gather.ts"
 import { Html, clip, html } from "./Html.ts"
 import { count, duration } from "./Numbers.ts"
-import { resultsSection } from "./Results.ts"
+import { pivotTable, resultsSection } from "./Results.ts"
 import { style } from "./Style.ts"
 import { measurements } from "./Variants.ts"
 
@@ -48,7 +48,7 @@ const header = (page: Page): Html => {
     <p class="sub">run <span class="mono">${record.run}</span></p>
     ${record.error === undefined ? undefined : html`<div class="error mono">${record.error}</div>`}
     <dl class="head">
-      ${fact("time", duration(record.seconds))}${fact("started", record.started.replace("T", " ").replace(/\.\d+Z$|Z$/, " UTC"))}${fact(
+      ${fact("time", duration(record.seconds))}${fact("started", `${record.started.slice(0, 16).replace("T", " ")} UTC`)}${fact(
         "engine",
         record.engine
       )}${fact("seed", String(record.seed))}${fact(
@@ -139,7 +139,13 @@ const environmentTable = (page: Page): Html =>
             <p class="credit">${page.attribution}</p>`
     }`
 
-const made = (page: Page): Html | undefined => resultsSection(measurements(page.record).filter((m) => !m.evaluation))
+/** Trainings side by side, then what else describes itself by numbers: models, vocabularies, thresholds. */
+const made = (page: Page): Html | undefined => {
+  const figures = measurements(page.record).filter((m) => !m.evaluation)
+  const trained = pivotTable(figures.filter((m) => m.op === "Train"))
+  const others = resultsSection(figures.filter((m) => m.op !== "Train"))
+  return trained === undefined && others === undefined ? undefined : html`${trained}${others}`
+}
 
 const training = (page: Page): Html | undefined => {
   const curves = curvesSection(page.histories)

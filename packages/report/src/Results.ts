@@ -175,6 +175,36 @@ const oneSet = (set: ResultSet): Html =>
     ? plainTable(set)
     : html`${variantTable(set)}${set.variants.length > 1 && set.seeds.length > 1 ? differenceTable(set) : undefined}`
 
+/** One row per node and variant, one column per metric that any of them has: for many nodes that measure the same. */
+export const pivotTable = (measured: ReadonlyArray<Measured>): Html | undefined => {
+  if (measured.length === 0) return undefined
+  const metrics = distinct(measured.map((m) => m.metric)).toSorted(byName.compare)
+  const rows = Map.groupBy(measured, (m) => (m.variant === "" ? m.node : `${m.node} ${m.variant}`))
+  const several = distinct(measured.map((m) => m.seed)).length
+  return html`<div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th>node</th>
+            ${metrics.map((metric) => html`<th class="num">${words(metric)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${[...rows].map(
+            ([name, own]) =>
+              html`<tr>
+                <th scope="row">${name}</th>
+                ${metrics.map((metric) =>
+                  cell(new Map(own.filter((m) => m.metric === metric).map((m) => [m.seed, m.value])))
+                )}
+              </tr>`
+          )}
+        </tbody>
+      </table>
+    </div>
+    ${several > 1 ? html`<p class="caption">Mean ± standard deviation over seeds.</p>` : undefined}`
+}
+
 /** Matrix tables first. */
 export const resultsSection = (measured: ReadonlyArray<Measured>): Html | undefined =>
   measured.length === 0

@@ -2,7 +2,7 @@
  * `bootlace run`: check, run, report. Nothing is computed before the whole pipeline is checked; an interrupted or failed run
  * keeps what it committed, and the same command goes on from there.
  */
-import type { Files } from "@bootlace/data"
+import { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
 import type { LoadedModels } from "@bootlace/operators"
@@ -64,11 +64,12 @@ const finish = Effect.fnUntraced(function* (record: RunRecord, loaded: LoadedPip
   })
 })
 
+/** What went wrong, and how to go on; what has been explained already passes through. */
 const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options: RunOptions) {
+  if (error instanceof Failure) return yield* error
   if (options.json) {
-    const record = yield* lastRun(options.store, (record) => record.plan === plan.hash).pipe(
-      Effect.orElseSucceed(() => undefined)
-    )
+    const last = lastRun(options.store, (record) => record.plan === plan.hash).pipe(Effect.provide(Files.layer))
+    const record = yield* Effect.orElseSucceed(last, () => undefined)
     if (record !== undefined) yield* out(JSON.stringify(runJson(record)))
   }
   return yield* new Failure({ exit: 1, message: failureText(error), resume: options.command })
@@ -76,9 +77,9 @@ const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options:
 
 export const run = Effect.fnUntraced(function* (options: RunOptions) {
   const loaded = yield* loadPipeline(options)
-  const work = Effect.gen(function* () {
-    const record = yield* runAndShow(loaded, options).pipe(Effect.catch((error) => failed(error, loaded.plan, options)))
-    yield* finish(record, loaded, options)
-  })
-  yield* work.pipe(Effect.provide(machinery(options)))
+  const work = Effect.flatMap(runAndShow(loaded, options), (record) => finish(record, loaded, options))
+  yield* work.pipe(
+    Effect.provide(machinery(options)),
+    Effect.catch((error) => failed(error, loaded.plan, options))
+  )
 })
