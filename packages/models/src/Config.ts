@@ -55,6 +55,8 @@ export interface BlipConfig {
   readonly image_text_hidden_size: number
   readonly projection_dim: number
   readonly logit_scale_init_value: number
+  /** Standard deviation of the initial weights of the towers and the embeddings. */
+  readonly initializer_range: number
   /** false: an output matrix of its own, as the official pre-training ends up with. */
   readonly tie_word_embeddings: boolean
   /** Longest text that operators make, [CLS] and [SEP] included; at most max_position_embeddings. */
@@ -198,6 +200,7 @@ const blipConfig = (root: Section): BlipConfig => {
     image_text_hidden_size: root.size("image_text_hidden_size", 256),
     projection_dim: root.size("projection_dim", 512),
     logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
+    initializer_range: root.real("initializer_range", 0.02),
     tie_word_embeddings: root.flag("tie_word_embeddings", true),
     max_text_length: root.size("max_text_length", Math.min(40, max_position_embeddings)),
     vision_config: vision(root.section("vision_config"), "gelu"),

@@ -2,7 +2,8 @@
  * Initial weights: what each name is drawn from, and the draw, keyed by (seed, name).
  *
  * CLIP as OpenAI's code draws it (`CLIP.initialize_parameters`; vision blocks keep PyTorch's defaults). BLIP as its code
- * does: the ViT's and BERT's linear layers and embeddings N(0, 0.02), heads as PyTorch's Linear.
+ * does: the ViT's and BERT's linear layers and embeddings N(0, initializer_range), 0.02 at its width of 768; heads as
+ * PyTorch's Linear.
  */
 import type { BlipConfig, ClipConfig } from "./Config.ts"
 import type { Arrays, Shapes } from "./Model.ts"
@@ -46,7 +47,7 @@ const clipTextDraw = (name: string, shapes: Shapes, width: number, num_layers: n
   return normal(width ** -0.5 * (2 * num_layers) ** -0.5)
 }
 
-const bertDraw = (name: string): Draw => (name.endsWith("bias") ? constant(0) : normal(0.02))
+const bertDraw = (name: string, std: number): Draw => (name.endsWith("bias") ? constant(0) : normal(std))
 
 const clipDraw = (config: ClipConfig, shapes: Shapes, name: string): Draw => {
   const { vision_config, text_config } = config
@@ -55,7 +56,7 @@ const clipDraw = (config: ClipConfig, shapes: Shapes, name: string): Draw => {
   if (name === "visual_projection.weight") return normal(vision_config.hidden_size ** -0.5)
   if (name === "text_projection.weight") return normal(text_config.hidden_size ** -0.5)
   if (name.startsWith("vision_model.")) return clipVisionDraw(name, shapes, vision_config.hidden_size)
-  if (text_config.model_type === "bert") return bertDraw(name)
+  if (text_config.model_type === "bert") return bertDraw(name, 0.02)
   return clipTextDraw(name, shapes, text_config.hidden_size, text_config.num_hidden_layers)
 }
 
@@ -65,7 +66,7 @@ const blipDraw = (config: BlipConfig, shapes: Shapes, name: string): Draw => {
   if (isNorm(name)) return constant(name.endsWith("weight") ? 1 : 0)
   if (/^(vision_proj|text_proj|itm_head)\./.test(name)) return torchDefault(name, shapes)
   if (name.endsWith("patch_embedding.bias")) return torchDefault(name, shapes)
-  return bertDraw(name)
+  return bertDraw(name, config.initializer_range)
 }
 
 const drawValues = (seed: number, name: string, count: number, draw: Draw): Float32Array => {

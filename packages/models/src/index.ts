@@ -24,4 +24,4 @@ export { readVocabulary, wordPiece, type WordPiece, type WordPieceOptions } from
 export type * from "./decoding/Decoding.ts"
 export { decoding, generate } from "./decoding/Generate.ts"
 export type { HostArray } from "./decoding/HostCache.ts"
-export type { Greedy, Nucleus } from "./decoding/NextToken.ts"
+export { nucleus, type Greedy, type Nucleus } from "./decoding/NextToken.ts"

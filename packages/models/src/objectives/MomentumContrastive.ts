@@ -29,6 +29,11 @@ export interface MomentumContrastiveOutputs extends ContrastiveOutputs {
   /** [B, E] each, unit length: the rows to enqueue after the step. */
   readonly enqueue_image: Tensor
   readonly enqueue_text: Tensor
+  /** [B, B + Q] each: scaled similarities with all candidates, and what they should be like. */
+  readonly candidates_i2t: Tensor
+  readonly candidates_t2i: Tensor
+  readonly targets_i2t: Tensor
+  readonly targets_t2i: Tensor
 }
 
 const withQueue = (batch_BE: Tensor, queue_QE: Tensor | undefined): Tensor =>
@@ -63,6 +68,10 @@ export const momentumContrastive = (at: MomentumContrastiveInputs): MomentumCont
     image_accuracy: diagonalAccuracy(similarity_i2t),
     text_accuracy: diagonalAccuracy(similarity_t2i),
     enqueue_image: twinImage_BE,
-    enqueue_text: twinText_BE
+    enqueue_text: twinText_BE,
+    candidates_i2t: i2t,
+    candidates_t2i: t2i,
+    targets_i2t,
+    targets_t2i
   }
 }
