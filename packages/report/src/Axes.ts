@@ -51,7 +51,8 @@ export interface Labels {
   readonly y: string
 }
 
-const tickText = (value: number): string => {
+/** A tick's value, as short as it can be said. */
+export const tickText = (value: number): string => {
   if (Number.isInteger(value)) return number(value)
   const size = Math.abs(value)
   return (size < 0.01 ? value.toExponential().replace("e-", "e\u2212") : String(Number(value.toPrecision(6)))).replace(

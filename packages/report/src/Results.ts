@@ -5,6 +5,7 @@
 import { html } from "./Html.ts"
 import type { Html } from "./Html.ts"
 import { number, signed } from "./Numbers.ts"
+import { seedDots } from "./SeedDots.ts"
 import { deviation, mean, pairedDifference } from "./Statistics.ts"
 import type { Interval } from "./Statistics.ts"
 import type { Measured } from "./Variants.ts"
@@ -173,7 +174,7 @@ const plainTable = (set: ResultSet): Html =>
 const oneSet = (set: ResultSet): Html =>
   set.variants.length === 1 && set.variants[0] === ""
     ? plainTable(set)
-    : html`${variantTable(set)}${set.variants.length > 1 && set.seeds.length > 1 ? differenceTable(set) : undefined}`
+    : html`${variantTable(set)}${seedDots(set)}${set.variants.length > 1 && set.seeds.length > 1 ? differenceTable(set) : undefined}`
 
 /** One row per node and variant, one column per metric that any of them has: for many nodes that measure the same. */
 export const pivotTable = (measured: ReadonlyArray<Measured>): Html | undefined => {

@@ -47,7 +47,8 @@ svg.chart{width:100%;height:auto}
 .chart .tick,.chart .label{font-size:11px;fill:var(--soft)}.chart text{font-variant-numeric:tabular-nums}
 .grid line{stroke:var(--rule);stroke-width:1}.grid .base,.grid .short{stroke:var(--soft)}
 polyline{fill:none;stroke:currentColor;stroke-linejoin:round}polyline.raw{stroke-width:1;opacity:.2}polyline.smooth{stroke-width:1.8}
-.area{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4}.cut{stroke:var(--ink);stroke-width:1.3;stroke-dasharray:4 3}
+.area{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4}.whisker{stroke:currentColor;stroke-width:1.6}.mean{stroke:currentColor;stroke-width:2}.dot{fill:currentColor;fill-opacity:.45}
+.cut{stroke:var(--ink);stroke-width:1.3;stroke-dasharray:4 3}
 ${Array.from({ length: 8 }, (_, i) => `.c${i}{color:var(--c${i})}`).join("")}
 .dag svg{min-width:0;height:auto;max-width:none}
 .dag .box{fill:var(--tint);stroke:var(--rule)}.dag .waiting .box{stroke-dasharray:3 3}

@@ -5,8 +5,9 @@ import { dagPicture } from "../src/DagPicture.ts"
 import { quality } from "../src/FilterQuality.ts"
 import { imageUri } from "../src/Gallery.ts"
 import { renderPage } from "../src/Page.ts"
-import { resultSets } from "../src/Results.ts"
+import { pivotTable, resultSets, resultsSection } from "../src/Results.ts"
 import { measurements } from "../src/Variants.ts"
+import type { Measured } from "../src/Variants.ts"
 import { samplePage, sampleRecord, tinyGif } from "./Sample.ts"
 
 const tags = (text: string): ReadonlyArray<string> => [...text.matchAll(/<([a-z0-9]+)[\s>]/g)].map((match) => match[1]!)
@@ -71,6 +72,55 @@ describe("Results", () => {
     const recall = sets[1]!
     assert.deepStrictEqual(recall.variants, ["none", "filter", "captioner", "both"])
     assert.strictEqual(recall.values[0]![0]!.size, 5)
+  })
+})
+
+describe("resultsSection", () => {
+  const row = (variant: string, seed: string, value: number): Measured => ({
+    node: "recall",
+    op: "RetrievalRecall",
+    evaluation: true,
+    metric: "r1",
+    variant,
+    seed,
+    value
+  })
+
+  it("says what is not resolved, and draws a dot for every seed", () => {
+    const noise = [0.01, -0.02, 0.015]
+    const measured = ["1", "2", "3"].flatMap((seed, i) => [
+      row("none", seed, 0.2),
+      row("both", seed, 0.2 + noise[i]!),
+      row("all", seed, 0.3 + 0.001 * i)
+    ])
+    const page = resultsSection(measured)!.text
+    const cells = [...page.matchAll(/<tr>\s*<th scope="row">([^<]* \u2212 [^<]*)<\/th>([\s\S]*?)<\/tr>/g)]
+    assert.deepStrictEqual(
+      cells.map((cell) => [cell[1], cell[2]!.includes("not resolved")]),
+      [
+        ["both \u2212 none", true],
+        ["all \u2212 none", false],
+        ["all \u2212 both", false]
+      ]
+    )
+    assert.strictEqual(page.match(/<circle/g)?.length, 9)
+  })
+
+  it("sorts metrics by the numbers in their names", () => {
+    const named = ["r10", "r1", "r5"].map((metric) => ({ ...row("", "", 1), metric }))
+    assert.deepStrictEqual(
+      resultSets(named)[0]!.columns.map((column) => column.metric),
+      ["r1", "r5", "r10"]
+    )
+  })
+
+  it("puts trainings side by side", () => {
+    const trained = [
+      { ...row("", "", 2.5), node: "pretrain", op: "Train", metric: "itc_loss" },
+      { ...row("", "", 1.5), node: "captioner", op: "Train", metric: "lm_loss" }
+    ]
+    const page = pivotTable(trained)!.text
+    assert.match(page, /itc loss[\s\S]*lm loss[\s\S]*pretrain[\s\S]*2\.500[\s\S]*captioner[\s\S]*1\.500/)
   })
 })
 
