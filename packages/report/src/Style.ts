@@ -23,7 +23,7 @@ code,.mono{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu San
 dl.head{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,auto));gap:12px 20px;margin:20px 0 0}
 dl.head div{min-width:0}dl.head .wide{grid-column:1/-1}
 dt{color:var(--soft);font-size:12px}dd{margin:0;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-nav{margin:20px 0 0;font-size:13px}nav a{margin-right:14px;text-decoration:none;white-space:nowrap}nav a:hover{text-decoration:underline}
+nav{margin:20px 0 0;font-size:13px;display:flex;flex-wrap:wrap;gap:4px 16px}nav a{text-decoration:none;white-space:nowrap}nav a:hover{text-decoration:underline}
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
@@ -50,7 +50,8 @@ polyline{fill:none;stroke:currentColor;stroke-linejoin:round}polyline.raw{stroke
 .area{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4}.whisker{stroke:currentColor;stroke-width:1.6}.mean{stroke:currentColor;stroke-width:2}.dot{fill:currentColor;fill-opacity:.45}
 .cut{stroke:var(--ink);stroke-width:1.3;stroke-dasharray:4 3}
 ${Array.from({ length: 8 }, (_, i) => `.c${i}{color:var(--c${i})}`).join("")}
-.dag svg{min-width:0;height:auto;max-width:none}
+body{overflow-x:clip}.dag .scroll{width:fit-content;min-width:100%;max-width:calc(100vw - 40px);position:relative;left:50%;transform:translateX(-50%)}
+.dag svg{height:auto;max-width:none}
 .dag .box{fill:var(--tint);stroke:var(--rule)}.dag .waiting .box{stroke-dasharray:3 3}
 .dag .id{font-size:13px;font-weight:600}.dag .op,.dag .note,.dag .badge{font-size:11px;fill:var(--soft)}.dag .note,.dag .badge{text-anchor:end;font-variant-numeric:tabular-nums}
 .dag .badge{fill:var(--ink)}.dag .cached .note{font-style:italic}
@@ -71,5 +72,5 @@ ${["source", "map", "route", "expand", "union", "fold", "train"]
 .credit{white-space:pre-line;font-size:13px;color:var(--soft);max-width:70ch}
 footer{margin-top:48px;color:var(--soft);font-size:12.5px;border-top:1px solid var(--rule);padding-top:12px}
 @media (max-width:600px){main{padding:20px 14px 40px}h1{font-size:22px}.cards{grid-template-columns:1fr}th,td{padding-right:10px}}
-@media print{:root{--paper:#fff;--ink:#111;--soft:#555;--rule:#ccc;--tint:#f6f6f6}body{font-size:11px}main{max-width:none;padding:0}nav{display:none}h2{break-after:avoid}figure,table,.card{break-inside:avoid}.scroll{overflow:visible}.dag svg{max-width:100%}}
+@media print{:root{--paper:#fff;--ink:#111;--soft:#555;--rule:#ccc;--tint:#f6f6f6}body{font-size:11px}main{max-width:none;padding:0}nav{display:none}h2{break-after:avoid}figure,table,.card{break-inside:avoid}.scroll{overflow:visible}.dag .scroll{max-width:100%}.dag svg{max-width:100%}}
 `
