@@ -2,8 +2,8 @@
  * Explain: what running a plan would do, and why. Sources are opened for their content hashes; nothing else is opened, read or
  * written.
  */
-import { ArtifactStore, keyOf } from "@bootlace/data"
-import type { CommittedArtifact, Files } from "@bootlace/data"
+import { ArtifactStore } from "@bootlace/data"
+import type { ArtifactStoreShape, CommittedArtifact, Files } from "@bootlace/data"
 import type { NodeError, Plan, PlanNode, RunRecord } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -66,7 +66,7 @@ const lastOf = Effect.fnUntraced(function* (root: string, pipeline: string) {
 /** The keys under which a node's results are kept. */
 const nodeKeys = (keys: Keys, node: PlanNode): ReadonlyArray<ReadonlyArray<string>> =>
   node.operator.kind === "fold" || node.operator.kind === "train"
-    ? [[keyOf(keys.wholeParts(node))]]
+    ? [[keys.wholeKey(node)]]
     : keys.taskShards(node).map((shard) => Object.values(keys.taskKeys(node, shard)))
 
 const whyRun = (keys: Keys, node: PlanNode, { record, keys: old }: Before): ReadonlyArray<string> => {
@@ -76,6 +76,29 @@ const whyRun = (keys: Keys, node: PlanNode, { record, keys: old }: Before): Read
   const differences = keyDifferences(parts, keys.nodeParts(node))
   return differences.length > 0 ? differences : ["its results are not in the store any more"]
 }
+
+type Answer = Pick<NodePlan, "status" | "tasks" | "cached" | "why">
+
+/** Looks a node up whose key is known; the artifact it finds for a fold or train makes the keys after it known. */
+const lookUp = Effect.fnUntraced(function* (
+  store: ArtifactStoreShape,
+  keys: Keys,
+  node: PlanNode,
+  artifacts: Map<string, CommittedArtifact>,
+  before: Before
+) {
+  const tasks = nodeKeys(keys, node)
+  let cached = 0
+  for (const task of tasks) {
+    const found = yield* storing({ node: node.id })(Effect.forEach(task, store.peek))
+    if (found.every((artifact) => artifact !== undefined)) cached += 1
+    if (Object.keys(node.artifacts).length > 0 && found[0] !== undefined) artifacts.set(node.id, found[0])
+  }
+  const status = cached === tasks.length ? "cached" : cached > 0 ? "part" : "run"
+  const why = status === "cached" ? [] : whyRun(keys, node, before)
+  const answer: Answer = { status, tasks: tasks.length, cached, why }
+  return answer
+})
 
 const explain = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const store = yield* ArtifactStore
@@ -87,33 +110,23 @@ const explain = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions)
   const before = yield* storing({ node: "plan" })(lastOf(store.root, plan.name))
   /** Nodes whose key hangs on the result of a fold or train that isn't there. */
   const unsure = new Set<string>()
-  const plans: Array<NodePlan> = []
-  for (const node of plan.nodes) {
-    const last = before.record?.nodes[node.id]
-    const known = { node: node.id, op: node.operator.name, ...(last && { rows: last.rows_in, seconds: last.seconds }) }
+  const answerFor = (node: PlanNode): Effect.Effect<Answer, NodeError> => {
     const waits = wiresOf(node).flatMap((wire) =>
       unsure.has(wire.node) || (wire._tag === "Artifact" && !artifacts.has(wire.node)) ? [wire.node] : []
     )
     if (waits.length > 0) {
       unsure.add(node.id)
       const why = [`${[...new Set(waits)].join(", ")} must run first`]
-      plans.push({ ...known, status: "run", tasks: 0, cached: 0, why })
-      continue
+      return Effect.succeed({ status: "run", tasks: 0, cached: 0, why })
     }
-    if (node.operator.kind === "union") {
-      plans.push({ ...known, status: "cached", tasks: 0, cached: 0, why: [] })
-      continue
-    }
-    const tasks = nodeKeys(keys, node)
-    let cached = 0
-    for (const task of tasks) {
-      const found = yield* storing({ node: node.id })(Effect.forEach(task, store.peek))
-      if (found.every((artifact) => artifact !== undefined)) cached += 1
-      if (Object.keys(node.artifacts).length > 0 && found[0] !== undefined) artifacts.set(node.id, found[0])
-    }
-    const status = cached === tasks.length ? "cached" : cached > 0 ? "part" : "run"
-    const why = status === "cached" ? [] : whyRun(keys, node, before)
-    plans.push({ ...known, status, tasks: tasks.length, cached, why })
+    if (node.operator.kind === "union") return Effect.succeed({ status: "cached", tasks: 0, cached: 0, why: [] })
+    return lookUp(store, keys, node, artifacts, before)
+  }
+  const plans: Array<NodePlan> = []
+  for (const node of plan.nodes) {
+    const last = before.record?.nodes[node.id]
+    const past = last === undefined ? {} : { rows: last.rows_in, seconds: last.seconds }
+    plans.push({ node: node.id, op: node.operator.name, ...past, ...(yield* answerFor(node)) })
   }
   return plans as ReadonlyArray<NodePlan>
 }, Effect.scoped)

@@ -2,7 +2,7 @@
  * Fold driver: drains the ports of a fold in their declared order and commits the artifact it makes. A snapshot every so many
  * batches lets a killed run go on from there; a fold that has written files already can't be restored half-way and starts anew.
  */
-import { decodeShard, keyOf, schemaHash, selectColumns } from "@bootlace/data"
+import { decodeShard, schemaHash, selectColumns } from "@bootlace/data"
 import type { Draft } from "@bootlace/data"
 import type { ArtifactWriter, Batch, Fold, FoldBody, NodeError, PlanNode, RowSet, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
@@ -65,7 +65,7 @@ export const writerOf = (node: string, draft: Draft, onWrite: () => void): Artif
 /** Rows of the row sets that a fold or train reads. */
 const countRows = Effect.fnUntraced(function* (session: Session, rowSets: ReadonlyArray<RowSet>) {
   let rows = 0
-  for (const shard of rowSets.flatMap(session.keys.shards)) {
+  for (const shard of rowSets.flatMap((rowSet) => session.keys.shards(rowSet))) {
     const { owner, port } = session.layout.rowSet(shard.rowSet)
     rows += countsOf(yield* artifactOf(session, owner, session.keys.parentShard(shard), port)).rows
   }
@@ -73,7 +73,7 @@ const countRows = Effect.fnUntraced(function* (session: Session, rowSets: Readon
 })
 
 export const runFold = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode) {
-  const key = keyOf(session.keys.wholeParts(node))
+  const key = session.keys.wholeKey(node)
   const found = yield* storing({ node: node.id })(session.store.open(key))
   const artifact = found ?? (yield* session.recorder.timed(node.id, makeArtifact<R>(session, node, key)))
   session.artifacts.set(node.id, artifact)

@@ -41,159 +41,167 @@ const withoutPath = (config: unknown): unknown => {
   return rest
 }
 
-const memoized = <A>(make: (node: PlanNode, shard: ShardRef) => A) => {
-  const known = new Map<string, A>()
-  return (node: PlanNode, shard: ShardRef): A => {
-    const id = `${node.id} ${shard.rowSet} ${shard.index}`
-    const found = known.get(id)
-    if (found !== undefined) return found
-    const made = make(node, shard)
-    known.set(id, made)
-    return made
-  }
+const remember = <A>(known: Map<string, A>, id: string, make: () => A): A => {
+  const found = known.get(id)
+  if (found !== undefined) return found
+  const made = make()
+  known.set(id, made)
+  return made
 }
 
-export const makeKeys = (layout: Layout, known: Known, numerics: string) => {
-  const { plan } = layout
+const idOf = (node: PlanNode, shard: ShardRef): string => `${node.id} ${shard.rowSet} ${shard.index}`
 
-  const listed = new Map<RowSet, ReadonlyArray<ShardRef>>()
-  /** The shards of a row set, unions laid end to end. */
-  const shards = (id: RowSet): ReadonlyArray<ShardRef> => {
-    const known = listed.get(id) ?? listShards(id)
-    listed.set(id, known)
-    return known
+export class Keys {
+  readonly #layout: Layout
+  readonly #known: Known
+  readonly #numerics: string
+  readonly #shards = new Map<RowSet, ReadonlyArray<ShardRef>>()
+  readonly #lineages = new Map<string, string>()
+  readonly #taskKeys = new Map<string, Readonly<Record<string, string>>>()
+
+  constructor(layout: Layout, known: Known, numerics: string) {
+    this.#layout = layout
+    this.#known = known
+    this.#numerics = numerics
   }
-  const listShards = (id: RowSet): ReadonlyArray<ShardRef> => {
-    const { owner, members } = layout.rowSet(id)
-    if (owner.operator.kind === "union") return members.flatMap(shards)
-    const count = owner.operator.kind === "source" ? known.source(owner.id).shards.length : shards(owner.rowSet!).length
-    return Array.from({ length: count }, (_, index) => ({ rowSet: id, index }))
+
+  /** The shards of a row set, unions laid end to end. */
+  shards(id: RowSet): ReadonlyArray<ShardRef> {
+    return remember(this.#shards, id, () => {
+      const { owner, members } = this.#layout.rowSet(id)
+      if (owner.operator.kind === "union") return members.flatMap((member) => this.shards(member))
+      const parents =
+        owner.operator.kind === "source" ? this.#known.source(owner.id).shards : this.shards(owner.rowSet!)
+      return parents.map((_, index) => ({ rowSet: id, index }))
+    })
+  }
+
+  /** The shards over which a chain's node has tasks. */
+  taskShards(node: PlanNode): ReadonlyArray<ShardRef> {
+    return this.shards(node.operator.kind === "source" ? rowSetOf(node.id, portsOf(node)[0]!) : node.rowSet!)
   }
 
   /** The shard of the owner's own input that this one was made from; the shard itself for sources. */
-  const parentShard = (shard: ShardRef): ShardRef => {
-    const { owner } = layout.rowSet(shard.rowSet)
-    return owner.operator.kind === "source" ? shard : shards(owner.rowSet!)[shard.index]!
+  parentShard(shard: ShardRef): ShardRef {
+    const { owner } = this.#layout.rowSet(shard.rowSet)
+    return owner.operator.kind === "source" ? shard : this.shards(owner.rowSet!)[shard.index]!
   }
 
   /** What names a shard for people: the key of the source's shard that its rows come from. */
-  const shardName = (shard: ShardRef): string => {
-    const { owner } = layout.rowSet(shard.rowSet)
+  shardName(shard: ShardRef): string {
+    const { owner } = this.#layout.rowSet(shard.rowSet)
     return owner.operator.kind === "source"
-      ? known.source(owner.id).shards[shard.index]!.key
-      : shardName(parentShard(shard))
+      ? this.#known.source(owner.id).shards[shard.index]!.key
+      : this.shardName(this.parentShard(shard))
   }
 
-  const operatorParts = (node: PlanNode): KeyParts => {
-    const { operator, config } = node
+  /** Of the artifacts that a chain's node commits over a shard, by port, the first one first. */
+  taskKeys(node: PlanNode, shard: ShardRef): Readonly<Record<string, string>> {
+    return remember(this.#taskKeys, idOf(node, shard), () =>
+      Object.fromEntries(portsOf(node).map((port) => [port, keyOf(this.#taskParts(node, shard, port))]))
+    )
+  }
+
+  /** Of a fold or train. */
+  wholeKey(node: PlanNode): string {
+    return keyOf(this.nodeParts(node))
+  }
+
+  /** What the node's key is made of: of its first shard where it has several. */
+  nodeParts(node: PlanNode): KeyParts {
+    if (node.operator.kind === "fold" || node.operator.kind === "train") return this.#wholeParts(node)
+    const [first] = this.taskShards(node)
+    return first === undefined ? this.#operatorParts(node) : this.#taskParts(node, first, portsOf(node)[0]!)
+  }
+
+  #operatorParts(node: PlanNode): KeyParts {
+    const { operator, config, encodedConfig, inputs } = node
     const size = "body" in operator && "batchSize" in operator.body ? operator.body.batchSize?.(config) : undefined
+    const artifacts = Object.entries(inputs).flatMap(([input, wires]) => {
+      const from = wires.filter((wire) => wire._tag === "Artifact")
+      return from.length === 0 ? [] : [[input, from.map((wire) => this.#known.artifact(wire.node).digest)]]
+    })
     return {
       format,
       operator: operator.name,
       version: operator.version,
-      ...(operator.kind === "source" ? { content: known.source(node.id).content } : {}),
-      config: operator.kind === "source" ? withoutPath(node.encodedConfig) : node.encodedConfig,
-      ...(operator.random === true ? { seed: plan.seed } : {}),
+      ...(operator.kind === "source" ? { content: this.#known.source(node.id).content } : {}),
+      config: operator.kind === "source" ? withoutPath(encodedConfig) : encodedConfig,
+      ...(operator.random === true ? { seed: this.#layout.plan.seed } : {}),
       ...(operator.random === true || operator.kind === "expand" ? { node: node.id } : {}),
-      ...(operator.tensor === true ? { numerics, batch_size: size ?? null } : {}),
-      artifacts: Object.fromEntries(
-        Object.entries(node.inputs).flatMap(([input, wires]) => {
-          const digests = wires.flatMap((wire) => (wire._tag === "Artifact" ? [known.artifact(wire.node).digest] : []))
-          return digests.length === 0 ? [] : [[input, digests]]
-        })
-      )
+      ...(operator.tensor === true ? { numerics: this.#numerics, batch_size: size ?? null } : {}),
+      artifacts: Object.fromEntries(artifacts)
     }
   }
 
-  /** Lineage of a column that the row set itself has. */
-  const baseColumn = (shard: ShardRef, column: string): string => {
-    const { owner, port } = layout.rowSet(shard.rowSet)
-    const parent = parentShard(shard)
-    return keyOf([lineage(owner, parent), port, origin(owner, column, parent)])
+  /** What the rows of a node's task over a shard depend on. */
+  #lineageParts(node: PlanNode, shard: ShardRef): KeyParts {
+    if (node.operator.kind === "source") return { ...this.#operatorParts(node), shard: this.shardName(shard) }
+    const inputs = Object.entries(node.inputs).flatMap(([input, [wire]]) =>
+      wire?._tag === "Column" ? [[input, this.#wireColumn(wire, shard)]] : []
+    )
+    return { ...this.#operatorParts(node), inputs: Object.fromEntries(inputs) }
+  }
+
+  #lineage(node: PlanNode, shard: ShardRef): string {
+    return remember(this.#lineages, idOf(node, shard), () => keyOf(this.#lineageParts(node, shard)))
   }
 
   /** Lineage of a wired column in one shard of its row set. */
-  const wireColumn = (wire: Wire, shard: ShardRef): string => {
-    const { map, column } = layout.origin(wire)
-    return map === undefined ? baseColumn(shard, column) : keyOf([lineage(map, shard), column])
+  #wireColumn(wire: Wire, shard: ShardRef): string {
+    const { map, column } = this.#layout.origin(wire)
+    return map === undefined ? this.#baseColumn(shard, column) : keyOf([this.#lineage(map, shard), column])
   }
 
-  const lineageParts = memoized((node: PlanNode, shard: ShardRef): KeyParts => {
-    const { operator } = node
-    if (operator.kind === "source") return { ...operatorParts(node), shard: shardName(shard) }
-    const inputs = Object.entries(node.inputs).flatMap(([input, [wire]]) =>
-      wire?._tag === "Column" ? [[input, wireColumn(wire, shard)]] : []
-    )
-    return { ...operatorParts(node), inputs: Object.fromEntries(inputs) }
-  })
-
-  const lineage = memoized((node: PlanNode, shard: ShardRef): string => keyOf(lineageParts(node, shard)))
-
-  /** What a port's artifact holds: `{ column: its lineage }`. */
-  const portColumns = (node: PlanNode, port: string, shard: ShardRef): KeyParts => {
-    const columns = columnsToStore(layout, node, port)
-    return Object.fromEntries(columns.map((column) => [column, origin(node, column, shard)]))
+  /** Lineage of a column that the row set itself has. */
+  #baseColumn(shard: ShardRef, column: string): string {
+    const { owner, port } = this.#layout.rowSet(shard.rowSet)
+    const parent = this.parentShard(shard)
+    return keyOf([this.#lineage(owner, parent), port, this.#origin(owner, column, parent)])
   }
-  const origin = (owner: PlanNode, column: string, shard: ShardRef): string => {
+
+  /** What a column of a port or map was before: the lineage of what was wired in, or its own name where the node made it. */
+  #origin(owner: PlanNode, column: string, shard: ShardRef): string {
     const wire = owner.inputs[column]?.[0]
-    return wire === undefined || owner.operator.kind === "map" ? column : wireColumn(wire, shard)
+    return wire === undefined || owner.operator.kind === "map" ? column : this.#wireColumn(wire, shard)
   }
 
-  /** Of the artifact that a task over a shard commits for one of its ports. */
-  const taskParts = (node: PlanNode, shard: ShardRef, port: string): KeyParts => ({
-    ...lineageParts(node, shard),
-    port,
-    stored: portColumns(node, port, shard)
-  })
+  #taskParts(node: PlanNode, shard: ShardRef, port: string): KeyParts {
+    const columns = columnsToStore(this.#layout, node, port)
+    const stored = Object.fromEntries(columns.map((column) => [column, this.#origin(node, column, shard)]))
+    return { ...this.#lineageParts(node, shard), port, stored }
+  }
 
   /** A fold or train: every column of every wire in every shard. */
-  const wholeParts = (node: PlanNode): KeyParts => {
+  #wholeParts(node: PlanNode): KeyParts {
     const rows = Object.entries(node.inputs).map(([input, wires]) => [
       input,
-      wires.flatMap((wire) => wireLineage(node, input, wire))
+      wires.flatMap((wire) => this.#wireLineage(node, input, wire))
     ])
-    const training = node.training && {
-      graph: node.training.nodes.map(({ id, operator, encodedConfig, inputs }) => ({
-        node: id,
-        operator: operator.name,
-        version: operator.version,
-        config: encodedConfig,
-        inputs
-      })),
-      minimize: node.training.minimize
-    }
-    return { ...operatorParts(node), inputs: Object.fromEntries(rows), ...(training === undefined ? {} : { training }) }
+    const parts = { ...this.#operatorParts(node), inputs: Object.fromEntries(rows) }
+    if (node.training === undefined) return parts
+    const graph = node.training.nodes.map(({ id, operator, encodedConfig, inputs }) => ({
+      node: id,
+      operator: operator.name,
+      version: operator.version,
+      config: encodedConfig,
+      inputs
+    }))
+    return { ...parts, training: { graph, minimize: node.training.minimize } }
   }
-  const wireLineage = (node: PlanNode, input: string, wire: Wire): ReadonlyArray<KeyParts> => {
+
+  #wireLineage(node: PlanNode, input: string, wire: Wire): ReadonlyArray<KeyParts> {
     if (wire._tag === "Artifact") return []
     if (wire._tag === "Column") {
-      return shards(layout.origin(wire).rowSet).map((shard) => ({ [input]: wireColumn(wire, shard) }))
+      const shards = this.shards(this.#layout.origin(wire).rowSet)
+      return shards.map((shard) => ({ [input]: this.#wireColumn(wire, shard) }))
     }
-    const columns = layout.streamColumns(node, input, wire)
-    return shards(rowSetOf(wire.node, wire.port)).map((shard) =>
-      Object.fromEntries(columns.map((column) => [column, baseColumn(shard, column)]))
+    const columns = this.#layout.streamColumns(node, input, wire)
+    return this.shards(rowSetOf(wire.node, wire.port)).map((shard) =>
+      Object.fromEntries(columns.map((column) => [column, this.#baseColumn(shard, column)]))
     )
   }
-
-  /** By port, the first one first. */
-  const taskKeys = memoized((node: PlanNode, shard: ShardRef): Readonly<Record<string, string>> =>
-    Object.fromEntries(portsOf(node).map((port) => [port, keyOf(taskParts(node, shard, port))]))
-  )
-
-  /** The shards over which a chain's node has tasks. */
-  const taskShards = (node: PlanNode): ReadonlyArray<ShardRef> =>
-    shards(node.operator.kind === "source" ? rowSetOf(node.id, portsOf(node)[0]!) : node.rowSet!)
-
-  /** What the node's key is made of, for people: of its first shard where it has several. */
-  const nodeParts = (node: PlanNode): KeyParts => {
-    if (node.operator.kind === "fold" || node.operator.kind === "train") return wholeParts(node)
-    const [first] = taskShards(node)
-    return first === undefined ? operatorParts(node) : taskParts(node, first, portsOf(node)[0]!)
-  }
-
-  return { shards, taskShards, parentShard, shardName, taskKeys, wholeParts, nodeParts }
 }
-export type Keys = ReturnType<typeof makeKeys>
 
 /** The port under which a map commits its columns. */
 export const mapPort = "columns"

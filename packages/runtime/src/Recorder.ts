@@ -34,17 +34,12 @@ const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, n
 
 export class Recorder {
   readonly #layout: Layout
-  readonly #keys: Pick<Keys, "shards" | "taskShards" | "parentShard">
+  readonly #keys: Keys
   readonly #events: PubSub.PubSub<ProgressEvent>
   readonly #nodes: ReadonlyMap<string, Tally>
 
   /** `before`: the record of the same run as it was interrupted. */
-  constructor(
-    layout: Layout,
-    keys: Pick<Keys, "shards" | "taskShards" | "parentShard">,
-    events: PubSub.PubSub<ProgressEvent>,
-    before: RunRecord | undefined
-  ) {
+  constructor(layout: Layout, keys: Keys, events: PubSub.PubSub<ProgressEvent>, before: RunRecord | undefined) {
     this.#layout = layout
     this.#keys = keys
     this.#events = events

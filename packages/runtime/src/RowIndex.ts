@@ -3,7 +3,7 @@
  * in the artifacts of its owner's tasks, in those of a map, or, where a route only passed it on and nobody read it there, in
  * those of the row set that it came from: row ids join them.
  */
-import type { ColumnType, PlanNode, StoredRows, Wire } from "@bootlace/graph"
+import type { ColumnType, PlanNode, StoredRows } from "@bootlace/graph"
 import type { CommittedArtifact } from "@bootlace/data"
 import type { Keys, ShardRef } from "./Keys.ts"
 import { mapPort } from "./Keys.ts"
@@ -28,63 +28,99 @@ interface Place {
   readonly name: string
 }
 
-export const indexRows = (
-  layout: Layout,
-  { shards, parentShard }: Pick<Keys, "shards" | "parentShard">,
-  tasks: TaskArtifacts
-): ReadonlyArray<IndexedRows> => {
-  const ownerKey = (shard: ShardRef): string | undefined => {
-    const { owner, port } = layout.rowSet(shard.rowSet)
-    return tasks(owner, parentShard(shard))?.[port]?.key
+interface Found {
+  readonly column: string
+  readonly type: ColumnType
+  /** By shard. */
+  readonly places: ReadonlyArray<Place>
+}
+
+class RowIndex {
+  readonly #layout: Layout
+  readonly #keys: Keys
+  readonly #tasks: TaskArtifacts
+
+  constructor(layout: Layout, keys: Keys, tasks: TaskArtifacts) {
+    this.#layout = layout
+    this.#keys = keys
+    this.#tasks = tasks
   }
 
-  const wirePlace = (wire: Wire, shard: ShardRef): Place | undefined => {
-    const { map, column } = layout.origin(wire)
-    if (map === undefined) return basePlace(column, shard)
-    const key = storedColumns(map).includes(column) ? tasks(map, shard)?.[mapPort]?.key : undefined
+  /** Undefined until all tasks of the row set's owner are in the store. */
+  of({ id, owner, port }: RowSetLayout): IndexedRows | undefined {
+    const shards = this.#keys.shards(id)
+    const keys = shards.flatMap((shard) => this.#ownerKey(shard) ?? [])
+    if (keys.length < shards.length) return undefined
+    const own = Object.entries(owner.ports[port]!).flatMap(
+      ([column, type]) => find(column, type, shards, (shard) => this.#ofBase(column, shard)) ?? []
+    )
+    const ofMaps = this.#layout.plan.nodes.flatMap((map) =>
+      map.operator.kind === "map" && map.rowSet === id ? this.#findMap(map, shards) : []
+    )
+    const found = [...own, ...ofMaps]
+    const columns = Object.fromEntries(found.map(({ column, type }) => [column, type]))
+    return { node: owner.id, port, keys, columns, parts: partsOf(keys, found) }
+  }
+
+  #findMap(map: PlanNode, shards: ReadonlyArray<ShardRef>): ReadonlyArray<Found> {
+    return storedColumns(map).flatMap((column) => {
+      const type = map.columns[column]!
+      return find(`${map.id}.${column}`, type, shards, (shard) => this.#ofMap(map, column, shard)) ?? []
+    })
+  }
+
+  #ownerKey(shard: ShardRef): string | undefined {
+    const { owner, port } = this.#layout.rowSet(shard.rowSet)
+    return this.#tasks(owner, this.#keys.parentShard(shard))?.[port]?.key
+  }
+
+  #ofMap(map: PlanNode, column: string, shard: ShardRef): Place | undefined {
+    const key = storedColumns(map).includes(column) ? this.#tasks(map, shard)?.[mapPort]?.key : undefined
     return key === undefined ? undefined : { key, name: column }
   }
 
-  const basePlace = (column: string, shard: ShardRef): Place | undefined => {
-    const { owner, stored } = layout.rowSet(shard.rowSet)
-    const key = ownerKey(shard)
+  #ofBase(column: string, shard: ShardRef): Place | undefined {
+    const { owner, stored } = this.#layout.rowSet(shard.rowSet)
+    const key = this.#ownerKey(shard)
     if (key === undefined) return undefined
     if (stored.includes(column)) return { key, name: column }
     const wire = owner.operator.kind === "route" ? owner.inputs[column]?.[0] : undefined
-    return wire === undefined ? undefined : wirePlace(wire, parentShard(shard))
+    if (wire === undefined) return undefined
+    const origin = this.#layout.origin(wire)
+    const parent = this.#keys.parentShard(shard)
+    return origin.map === undefined
+      ? this.#ofBase(origin.column, parent)
+      : this.#ofMap(origin.map, origin.column, parent)
   }
+}
 
-  const indexOne = ({ id, owner, port }: RowSetLayout): ReadonlyArray<IndexedRows> => {
-    const refs = shards(id)
-    const keys = refs.flatMap((shard) => ownerKey(shard) ?? [])
-    if (keys.length < refs.length) return []
-    const found: Array<{ readonly column: string; readonly type: ColumnType; readonly places: ReadonlyArray<Place> }> =
-      []
-    const look = (column: string, type: ColumnType, place: (shard: ShardRef) => Place | undefined): void => {
-      const places = refs.flatMap((shard) => place(shard) ?? [])
-      if (places.length === refs.length) found.push({ column, type, places })
-    }
-    for (const [column, type] of Object.entries(owner.ports[port]!))
-      look(column, type, (shard) => basePlace(column, shard))
-    for (const map of layout.plan.nodes) {
-      if (map.operator.kind !== "map" || map.rowSet !== id) continue
-      for (const column of storedColumns(map)) {
-        const wire: Wire = { _tag: "Column", node: map.id, column, type: map.columns[column]! }
-        look(`${map.id}.${column}`, wire.type, (shard) => wirePlace(wire, shard))
-      }
-    }
-    const groups = Map.groupBy(found, ({ places }) => places.map(({ key }) => key).join())
-    const own = keys.join()
-    const partOf = (partKeys: ReadonlyArray<string>): RowsPart => ({
-      shards: partKeys.map((key, i) => {
-        const names = (groups.get(partKeys.join()) ?? []).map(({ column, places }) => [column, places[i]!.name])
-        return { key, names: Object.fromEntries(names) }
-      })
-    })
-    const others = [...groups.keys()].filter((group) => group !== own).map((group) => partOf(group.split(",")))
-    const columns = Object.fromEntries(found.map(({ column, type }) => [column, type]))
-    return [{ node: owner.id, port, keys, columns, parts: [partOf(keys), ...others] }]
-  }
+const find = (
+  column: string,
+  type: ColumnType,
+  shards: ReadonlyArray<ShardRef>,
+  placeIn: (shard: ShardRef) => Place | undefined
+): Found | undefined => {
+  const places = shards.flatMap((shard) => placeIn(shard) ?? [])
+  return places.length < shards.length ? undefined : { column, type, places }
+}
 
-  return layout.rowSets.flatMap(indexOne)
+/** Columns with the same keys in all shards share a part; the row set's own keys come first. */
+const partsOf = (own: ReadonlyArray<string>, found: ReadonlyArray<Found>): ReadonlyArray<RowsPart> => {
+  const groups = Map.groupBy(found, ({ places }) => places.map(({ key }) => key).join())
+  const partOf = (keys: ReadonlyArray<string>, columns: ReadonlyArray<Found>): RowsPart => ({
+    shards: keys.map((key, shard) => ({
+      key,
+      names: Object.fromEntries(columns.map(({ column, places }) => [column, places[shard]!.name]))
+    }))
+  })
+  const others = [...groups].filter(([keys]) => keys !== own.join())
+  return [
+    partOf(own, groups.get(own.join()) ?? []),
+    ...others.map(([keys, columns]) => partOf(keys.split(","), columns))
+  ]
+}
+
+export const indexRows = (layout: Layout, keys: Keys, tasks: TaskArtifacts): ReadonlyArray<IndexedRows> => {
+  const index = new RowIndex(layout, keys, tasks)
+  return layout.rowSets.flatMap((rowSet) => index.of(rowSet) ?? [])
 }

@@ -15,7 +15,7 @@ import { runChain } from "./Chain.ts"
 import { ensureSpace } from "./DiskSpace.ts"
 import { runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
-import { makeKeys } from "./Keys.ts"
+import { Keys } from "./Keys.ts"
 import { layoutOf } from "./Layout.ts"
 import type { Layout, Stage } from "./Layout.ts"
 import { lockPlan } from "./Lock.ts"
@@ -62,7 +62,7 @@ export const keysOf = (
   settings: Settings,
   sources: ReadonlyMap<string, Source<unknown>>,
   artifacts: ReadonlyMap<string, CommittedArtifact>
-) => makeKeys(layout, { source: (id) => sources.get(id)!, artifact: (id) => artifacts.get(id)! }, settings.numerics)
+) => new Keys(layout, { source: (id) => sources.get(id)!, artifact: (id) => artifacts.get(id)! }, settings.numerics)
 
 const runStage = <R>(session: Session, stage: Stage): Effect.Effect<void, NodeError, R> => {
   if (stage._tag === "Chain") return runChain<R>(session, stage) as Effect.Effect<void, NodeError, R>

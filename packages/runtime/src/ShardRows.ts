@@ -213,7 +213,7 @@ export const joinedRows = (
       }
       let position = 0
       const join = Effect.fnUntraced(function* (batch: Batch) {
-        const rows = { batch, positions: Int32Array.from({ length: batch.numRows }, (_, row) => position + row) }
+        const rows = { batch, positions: new Int32Array(batch.numRows).map((_, row) => position + row) }
         position += batch.numRows
         for (const [number, { map }] of lanes.entries()) {
           const found = map === driver.map ? [rows] : yield* beside.get(number)!.among(rows)

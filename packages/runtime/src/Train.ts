@@ -105,7 +105,7 @@ const openDatasets = Effect.fnUntraced(function* (session: Session, node: PlanNo
 })
 
 export const runTrain = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode) {
-  const key = keyOf(session.keys.wholeParts(node))
+  const key = session.keys.wholeKey(node)
   const found = yield* storing({ node: node.id })(session.store.open(key))
   const artifact = found ?? (yield* session.recorder.timed(node.id, makeModel<R>(session, node, key)))
   session.artifacts.set(node.id, artifact)
