@@ -45,7 +45,8 @@ const barAfter = (bar: Bar | undefined, unit: Unit, event: ProgressEvent, now: n
     unit,
     done: event.done,
     total: event.total ?? bar?.total,
-    recent: [...kept, [now, event.done]],
+    // What a resumed node had done already is no rate: counting begins with the first advance.
+    recent: event.message === "started" ? [] : [...kept, [now, event.done]],
     values: Object.keys(event.metrics).length > 0 ? event.metrics : (bar?.values ?? {})
   }
 }

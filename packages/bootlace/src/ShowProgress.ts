@@ -47,8 +47,7 @@ export const showProgress = Effect.fnUntraced(function* (
   const live = screen.live ? new LiveLines() : undefined
   let progress: Progress = startProgress(units, yield* Clock.currentTimeMillis)
 
-  const take = Effect.gen(function* () {
-    const event = yield* PubSub.take(subscription)
+  const show = Effect.fnUntraced(function* (event: ProgressEvent) {
     const now = yield* Clock.currentTimeMillis
     write?.(event, now)
     progress = advance(progress, event, now)
@@ -59,7 +58,11 @@ export const showProgress = Effect.fnUntraced(function* (
     if (live !== undefined) live.replace(renderBars(progress, now, screen.width))
     else for (const line of plainStatus(progress)) process.stderr.write(`${line}\n`)
   })
+  // The fibers below end first; what they left in the queue is shown last.
   yield* Effect.addFinalizer(() => Effect.sync(() => live?.replace([])))
-  yield* Effect.forkScoped(Effect.forever(take))
+  yield* Effect.addFinalizer(() =>
+    Effect.flatMap(PubSub.takeUpTo(subscription, Infinity), (rest) => Effect.forEach(rest, show, { discard: true }))
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(PubSub.take(subscription), show)))
   yield* Effect.forkScoped(Effect.schedule(draw, Schedule.spaced(screen.live ? redrawEvery : statusEvery)))
 })

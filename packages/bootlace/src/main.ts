@@ -25,18 +25,22 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.
 
 const fiber = Effect.runFork(runCommandLine(args))
 
+const farewell = (signal: keyof typeof signalCodes): number => {
+  say(`stopped by ${signal}; what is finished is kept\nresume: ${commandLine(args)}`)
+  return signalCodes[signal]
+}
+
 const stop = (signal: keyof typeof signalCodes): void => {
   if (signalled !== undefined) process.exit(signalCodes[signal])
   signalled = signal
-  say(`\nstopped by ${signal}; what is finished is kept\nresume: ${commandLine(args)}`)
   Effect.runFork(Fiber.interrupt(fiber))
-  setTimeout(() => process.exit(signalCodes[signal]), 1500).unref()
+  setTimeout(() => process.exit(farewell(signal)), 1500).unref()
 }
 process.on("SIGINT", stop)
 process.on("SIGTERM", stop)
 
 const codeOf = (exit: Exit.Exit<void, unknown>): number => {
-  if (signalled !== undefined) return signalCodes[signalled]
+  if (signalled !== undefined) return farewell(signalled)
   if (Exit.isSuccess(exit)) return 0
   const failure = exit.cause.reasons.find(Cause.isFailReason)
   if (failure !== undefined) {

@@ -45,6 +45,18 @@ describe("Progress", () => {
     assert.approximately(rateOf(progress.running.get("train")!)!, 110 / 11, 1e-9)
   })
 
+  it("doesn't count what was done before a resumed training went on", () => {
+    const progress = play(
+      ["train"],
+      [
+        [0, event("train", "started", { total: 800 })],
+        [1000, train(500)],
+        [3000, train(510)]
+      ]
+    )
+    assert.approximately(rateOf(progress.running.get("train")!)!, 5, 1e-9)
+  })
+
   it("says nothing of rates and times it doesn't know", () => {
     const progress = play(["pairs"], [[0, event("pairs", "running")]])
     assert.deepStrictEqual(plainStatus(progress), ["pairs: 0 rows"])
