@@ -21,12 +21,11 @@ const where = { node: "run" }
 /** Locks of this very process: one in its name that isn't here was left by a dead process of the same number. */
 const held = new Set<string>()
 
-/** Field 22 of /proc/<pid>/stat on Linux; empty elsewhere or when there is no such process. */
-const startOf = Effect.fnUntraced(function* (pid: number) {
-  const files = yield* Files
-  const bytes = yield* files.read(`/proc/${pid}/stat`).pipe(Effect.orElseSucceed(() => new Uint8Array()))
-  const text = new TextDecoder().decode(bytes)
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? ""
+/** State and start (fields 3 and 22) from /proc/<pid>/stat on Linux; undefined elsewhere or when there is no such process. */
+const statusOf = Effect.fnUntraced(function* (pid: number) {
+  const text = yield* textOf(`/proc/${pid}/stat`)
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
+  return fields.length < 20 ? undefined : { state: fields[0]!, started: fields[19]! }
 })
 
 const exists = (pid: number): boolean => {
@@ -41,8 +40,9 @@ const isGone = Effect.fnUntraced(function* (path: string, { pid, host, started }
   if (host !== hostname()) return false
   if (pid === process.pid) return !held.has(path)
   if (!exists(pid)) return true
-  const now = yield* startOf(pid)
-  return started !== "" && now !== "" && now !== started
+  const now = yield* statusOf(pid)
+  // A dead process whose parent hasn't noticed it still has its number.
+  return now !== undefined && (now.state === "Z" || now.state === "X" || (started !== "" && now.started !== started))
 })
 
 const textOf = Effect.fnUntraced(function* (path: string) {
@@ -115,7 +115,7 @@ export const lockPlan = Effect.fnUntraced(function* (root: string, plan: string,
   const files = yield* Files
   const folder = join(root, "locks")
   const path = join(folder, `${plan}.json`)
-  const me: Holder = { pid: process.pid, host: hostname(), started: yield* startOf(process.pid) }
+  const me: Holder = { pid: process.pid, host: hostname(), started: (yield* statusOf(process.pid))?.started ?? "" }
   yield* storing(where)(files.makeFolder(folder))
   for (;;) {
     const isMine = yield* Effect.acquireRelease(create(path, me), (mine) => (mine ? release(path) : Effect.void))

@@ -123,4 +123,26 @@ describe("Process", () => {
       assert.match(refused.message, /R424.*process 1 on elsewhere/)
     })
   )
+
+  it.live.skipIf(process.platform !== "linux")(
+    "takes the lock of a process that is dead but still has its number",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* temporaryFolder
+        const plan = yield* planOf(everything)
+        // `true` ends at once; the `sleep` that takes the shell's place never asks how.
+        const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 20"], { stdio: ["ignore", "pipe", "ignore"] })
+        const pid = yield* Effect.promise(
+          () => new Promise((resolve) => parent.stdout.once("data", (data) => resolve(Number(data))))
+        )
+        yield* Effect.sleep("300 millis")
+        mkdirSync(join(store, "locks"))
+        writeFileSync(join(store, "locks", `${plan.hash}.json`), JSON.stringify({ pid, host: hostname(), started: "" }))
+        const record = yield* Effect.ensuring(
+          run(store, everything),
+          Effect.sync(() => parent.kill())
+        )
+        assert.strictEqual(record.status, "done")
+      })
+  )
 })
