@@ -9,7 +9,7 @@ import { EngineError } from "./EngineError.ts"
 import type { Graph } from "./Graph.ts"
 import { makeGraph } from "./Graph.ts"
 import type { Specs, Tensors } from "./Program.ts"
-import { input, record } from "./Recording.ts"
+import { fail, input, record } from "./Recording.ts"
 
 /**
  * The graph of `build`, which gets one tensor per spec and gives named outputs.
@@ -29,6 +29,7 @@ export function capture(
       tf.tidy(() => {
         const inputs = Object.entries(specs).map(([key, spec]) => [key, tensorOf(input(key, spec.shape, spec.dtype))])
         const outputs = Object.entries(build(Object.fromEntries(inputs) as Tensors))
+        if (outputs.length === 0) fail("the program gives no outputs", "InvalidProgram")
         graph = makeGraph(name, Object.fromEntries(outputs.map(([key, tensor]) => [key, valueOf(tensor)])))
       })
       return graph!

@@ -151,6 +151,10 @@ describe("capture", () => {
     expect(error.message).toContain(detail)
   })
 
+  it("refuses a program without outputs", () => {
+    expect(errorOf(() => capture("demo", specs, () => ({}))).message).toBe("demo: the program gives no outputs")
+  })
+
   it("refuses a tensor kept from an earlier capture", () => {
     let kept: Tensor | undefined
     graphOf(({ x }) => {

@@ -107,6 +107,35 @@ describe("a captured training step", () => {
     expect(bytesOf(rest)).toBe(bytesOf(all.snapshot))
   })
 
+  it("shares the weights among trainings that take turns", async () => {
+    const inTurns = (make: ReturnType<typeof onnx>) =>
+      run(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const model = yield* (yield* make).load(tinyWeights(sizes, 1))
+            const fresh: TrainingStart = { _tag: "Fresh", state: tinyQueue(sizes, 2) }
+            const first = yield* model.train(tinyProgram(sizes), tinyOptimizer, fresh)
+            yield* first.step(tinyInputs(sizes, 10), 1e-2)
+            const { weights, ...others } = yield* first.snapshot
+            const spared = { ...tinyOptimizer, decays: () => false }
+            const second = yield* model.train(tinyProgram(sizes), spared, fresh)
+            yield* second.step(tinyInputs(sizes, 11), 1e-2)
+            yield* first.step(tinyInputs(sizes, 12), 1e-2)
+            const third = yield* model.train(tinyProgram(sizes), spared, {
+              _tag: "Resumed",
+              snapshot: { weights, ...others }
+            })
+            yield* first.step(tinyInputs(sizes, 13), 1e-2)
+            yield* third.step(tinyInputs(sizes, 14), 1e-2)
+            yield* second.step(tinyInputs(sizes, 15), 1e-2)
+            return [yield* model.weights, (yield* first.snapshot).exp_avg, (yield* third.snapshot).twin] as const
+          })
+        )
+      )
+    const [actual, expected] = [await inTurns(onnx(1)), await inTurns(makeEagerExecutor())]
+    actual.forEach((tensors, index) => expect(distance(tensors, expected[index]!)).toBeLessThan(2e-5))
+  })
+
   it.each([
     ["onnx", onnx(1)],
     ["eager", makeEagerExecutor()]

@@ -10,6 +10,7 @@ import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTenso
 import { instructionSet } from "../InstructionSet.ts"
 import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "./Compile.ts"
+import type { TrainedModel } from "./OnnxTrainer.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
@@ -44,6 +45,7 @@ const loadModel = (
   Effect.gen(function* () {
     const space = ++spaces
     const specs = specsOf(given)
+    const packed: TrainedModel["packed"] = { as: undefined }
     yield* checkTensors("load", "weight", given)
     yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) })
     yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
@@ -75,6 +77,6 @@ const loadModel = (
       run: (program, inputs) => lock.withPermits(1)(run(program, inputs)),
       weights: lock.withPermits(1)(read),
       train: (program, optimizer, start) =>
-        trainOnnx({ client, lock, space, specs }, ++spaces, program, optimizer, start)
+        trainOnnx({ client, lock, space, specs, packed }, ++spaces, ++spaces, program, optimizer, start)
     }
   })

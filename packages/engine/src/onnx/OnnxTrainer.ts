@@ -26,6 +26,8 @@ import type { CompiledSession, SessionCache } from "./SessionCache.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import type { Command } from "./Protocol.ts"
 import type { SessionClient } from "./SessionClient.ts"
+import { groupOptimizer, groupSpecs, weightGroups } from "./WeightGroups.ts"
+import type { WeightGroup } from "./WeightGroups.ts"
 
 export interface TrainedModel {
   readonly client: SessionClient
@@ -33,6 +35,8 @@ export interface TrainedModel {
   /** Where the worker keeps the model's weights. */
   readonly space: number
   readonly specs: Specs
+  /** The training, and its groups, that the weights are packed for. */
+  readonly packed: { as: string | undefined }
 }
 
 /** One training and where its tensors are. */
@@ -42,6 +46,8 @@ interface Training extends TrainedModel {
   readonly own: TrainingSpecs
   /** Where the worker keeps moments, gradients, twin and state. */
   readonly ownSpace: number
+  /** Where it keeps the vectors of the weight groups. */
+  readonly groupSpace: number
   readonly cache: SessionCache
   step: number
 }
@@ -54,6 +60,7 @@ interface Pass extends StepNumbers {
 export const trainOnnx = (
   model: TrainedModel,
   ownSpace: number,
+  groupSpace: number,
   program: TrainingProgram,
   optimizer: Optimizer,
   start: TrainingStart
@@ -62,8 +69,10 @@ export const trainOnnx = (
     const own = yield* checkStart(program, optimizer, start, model.specs)
     const cache = yield* makeSessionCache(model.client)
     const step = start._tag === "Resumed" ? start.snapshot.step : 0
-    const training: Training = { ...model, program, optimizer, own, ownSpace, cache, step }
-    yield* Effect.addFinalizer(() => Effect.ignore(ask(training, { _tag: "Drop", space: ownSpace })))
+    const training: Training = { ...model, program, optimizer, own, ownSpace, groupSpace, cache, step }
+    for (const space of [ownSpace, groupSpace]) {
+      yield* Effect.addFinalizer(() => Effect.ignore(ask(training, { _tag: "Drop", space })))
+    }
     // A step that has begun ends: interrupted halfway, it would have moved the twin and not the weights.
     const exclusive = <A>(effect: Effect.Effect<A, EngineError>) =>
       model.lock.withPermits(1)(Effect.uninterruptible(effect))
@@ -91,6 +100,7 @@ const place = (training: Training, start: TrainingStart) =>
     yield* clear("g:")
     if (start._tag === "Resumed") {
       yield* put(training.space, "w:", start.snapshot.weights)
+      training.packed.as = undefined
       yield* put(ownSpace, "m:", start.snapshot.exp_avg)
       yield* put(ownSpace, "v:", start.snapshot.exp_avg_sq)
     } else {
@@ -135,34 +145,56 @@ const takeStep = (training: Training, inputs: HostTensors, learning_rate: number
     const pass = yield* forwardBackward(training, inputs)
     const gradients = ask(training, { _tag: "Read", space: training.ownSpace, prefix: "g:" })
     yield* assertFiniteStep(training.program.name, training.step + 1, pass, gradients)
-    yield* updateTwin(training)
-    yield* updateWeights(training, pass, learning_rate)
+    yield* update(training, pass, learning_rate)
     training.step += 1
     return { losses: pass.losses, total: pass.total, grad_norm: pass.grad_norm, outputs: pass.outputs }
   })
 
-const updateTwin = (training: Training) =>
+/** Moves the tensors of each group together, unless they are already since the last step. */
+const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: string) =>
   Effect.gen(function* () {
-    const { program, own, cache } = training
-    if (program.twin.length === 0) return
-    const compiled = yield* cache.get(twinGraph, "", () => twinGraph(program.name, own.twin, momentumOf(training)))
-    yield* run(training, compiled, {})
+    const { space, ownSpace, groupSpace, packed } = training
+    const wanted = `${groupSpace} ${key}`
+    if (packed.as === wanted) return
+    const named = (chosen: (group: WeightGroup) => boolean) =>
+      Object.fromEntries(
+        groups.flatMap((group, index) => (chosen(group) ? [[String(index), group.names] as const] : []))
+      )
+    const move = (from: number, prefix: string, chosen: (group: WeightGroup) => boolean) =>
+      ask(training, { _tag: "Pack", space: from, prefix, groups: named(chosen), into: groupSpace })
+    yield* move(space, "w:", () => true)
+    for (const prefix of ["g:", "m:", "v:"]) yield* move(ownSpace, prefix, ({ trained }) => trained)
+    yield* move(ownSpace, "t:", ({ twin }) => twin)
+    packed.as = wanted
   })
 
-const updateWeights = (training: Training, { compiled, grad_norm }: Pass, learning_rate: number) =>
+/** Twin first: it follows the weights as they were in the forward pass. */
+const update = (training: Training, { compiled, grad_norm }: Pass, learning_rate: number) =>
   Effect.gen(function* () {
-    const { program, optimizer, own, cache, step } = training
-    const names = weightsWithGradient(compiled)
-    if (names.length === 0) return
-    const moved = yield* pick(program.name, own.weights, names)
-    const update = yield* cache.get(updateGraph, names.join(), () => updateGraph(program.name, moved, optimizer))
+    const { program, optimizer, own, cache, step, groupSpace } = training
+    const trained = weightsWithGradient(compiled)
+    const groups = weightGroups(own, optimizer, trained)
+    const key = trained.join()
+    yield* pack(training, groups, key)
+    const runOn = ({ session }: CompiledSession, inputs: HostTensors) =>
+      ask(training, { _tag: "Run", session, spaces: [groupSpace], inputs })
+    const followed = groupSpecs(groups, ({ twin }) => twin)
+    if (Object.keys(followed).length > 0) {
+      const twin = yield* cache.get(twinGraph, key, () => twinGraph(program.name, followed, momentumOf(training)))
+      yield* runOn(twin, {})
+    }
+    const moved = groupSpecs(groups, ({ trained }) => trained)
+    if (Object.keys(moved).length === 0) return
+    const adam = yield* cache.get(updateGraph, key, () =>
+      updateGraph(program.name, moved, groupOptimizer(groups, optimizer))
+    )
     const scalars = adamWScalars(optimizer, learning_rate, step + 1, grad_norm)
     const tensors = mapTensors({ ...scalars }, (value): HostTensor => ({
       shape: [],
       dtype: "float32",
       data: Float32Array.of(value)
     }))
-    yield* run(training, update, prefixed("h:", tensors))
+    yield* runOn(adam, prefixed("h:", tensors))
   })
 
 const gradients = (training: Training, inputs: HostTensors) =>

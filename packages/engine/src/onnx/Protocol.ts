@@ -27,6 +27,17 @@ export type Command =
     }
   /** Copies of the tensors whose names start with `prefix`, named without it. */
   | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
+  /**
+   * Moves tensors together: each group of names (with `prefix`) becomes one stretch of memory, of which the tensors are parts from then on. The
+   * stretches are kept in the space `into` as vectors named `prefix` and the group's number.
+   */
+  | {
+      readonly _tag: "Pack"
+      readonly space: number
+      readonly prefix: string
+      readonly groups: Readonly<Record<string, ReadonlyArray<string>>>
+      readonly into: number
+    }
   | { readonly _tag: "Drop"; readonly space: number }
   | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array; readonly arena: boolean }
   | { readonly _tag: "Release"; readonly session: number }

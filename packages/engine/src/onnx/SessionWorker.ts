@@ -80,9 +80,31 @@ function write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>):
   ;(tensor.data as Float32Array).set(rows.data, row * rowLength)
 }
 
+function pack({ space, prefix, groups, into }: Extract<Command, { _tag: "Pack" }>): void {
+  const all = spaces.get(space) ?? new Map<string, Tensor>()
+  for (const [group, names] of Object.entries(groups)) {
+    const parts = names.map((name) => all.get(prefix + name) ?? missing(prefix + name))
+    const whole = new Float32Array(parts.reduce((size, part) => size + part.size, 0))
+    let offset = 0
+    for (const [index, part] of parts.entries()) {
+      const place = whole.subarray(offset, offset + part.size)
+      place.set(part.data as Float32Array)
+      all.set(prefix + names[index], toTensor({ dtype: "float32", shape: part.dims, data: place }))
+      offset += part.size
+    }
+    put(into, { [prefix + group]: { dtype: "float32", shape: [whole.length], data: whole } })
+  }
+}
+
+/** Copies, each in memory of its own: a part of a packed stretch would take the whole stretch along. */
 function read(space: number, prefix: string): HostTensors {
   const found = [...(spaces.get(space) ?? [])].filter(([name]) => name.startsWith(prefix))
-  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), toHost(tensor)]))
+  return Object.fromEntries(
+    found.map(([name, tensor]) => {
+      const host = toHost(tensor)
+      return [name.slice(prefix.length), { ...host, data: host.data.slice() }]
+    })
+  )
 }
 
 async function answer(command: Command): Promise<HostTensors> {
@@ -98,6 +120,9 @@ async function answer(command: Command): Promise<HostTensors> {
       return {}
     case "Read":
       return read(command.space, command.prefix)
+    case "Pack":
+      pack(command)
+      return {}
     case "Drop":
       spaces.delete(command.space)
       return {}
