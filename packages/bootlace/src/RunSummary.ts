@@ -1,20 +1,13 @@
 /** What a run prints when it is over: a table of results, or one JSON object. */
 import type { RunRecord } from "@bootlace/graph"
-import { duration, measurements, number, resultSets } from "@bootlace/report"
+import { deviation, duration, mean, measurements, number, resultSets } from "@bootlace/report"
 import type { ResultSet } from "@bootlace/report"
 import { table } from "./Table.ts"
-
-const average = (values: ReadonlyArray<number>): number => values.reduce((sum, x) => sum + x, 0) / values.length
-
-const deviation = (values: ReadonlyArray<number>): number => {
-  const mean = average(values)
-  return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1))
-}
 
 const cell = (bySeed: ReadonlyMap<string, number> | undefined): string => {
   const values = [...(bySeed?.values() ?? [])]
   if (values.length === 0) return "-"
-  return values.length === 1 ? number(values[0]!) : `${number(average(values))} \u00b1 ${number(deviation(values))}`
+  return values.length === 1 ? number(values[0]!) : `${number(mean(values))} \u00b1 ${number(deviation(values))}`
 }
 
 /** One line per metric, one column per variant. */

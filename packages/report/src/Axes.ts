@@ -99,9 +99,9 @@ export const chart = (frame: Frame, labels: Labels, marks: Html | ReadonlyArray<
   </svg>`
 }
 
-/** How many colours the style sheet has for series. */
+/** How many colours the style sheet has for series; further ones come again, dashed. */
 export const numColours = 8
-export const colour = (series: number): string => `c${series % numColours}`
+export const colour = (series: number): string => `c${series % numColours}${series >= numColours ? " again" : ""}`
 
 /** One line per series: a swatch and its name. */
 export const seriesLegend = (names: ReadonlyArray<string>, note?: string): Html =>

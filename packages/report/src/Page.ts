@@ -16,7 +16,7 @@ import { Html, clip, html } from "./Html.ts"
 import { count, duration } from "./Numbers.ts"
 import { pivotTable, resultsSection } from "./Results.ts"
 import { style } from "./Style.ts"
-import { measurements } from "./Variants.ts"
+import { measurements, placeOf } from "./Variants.ts"
 
 export interface Page {
   readonly record: RunRecord
@@ -72,7 +72,20 @@ const nodeRow = ([id, node]: readonly [string, NodeRecord]): Html =>
     <td class="num mono" title="${node.artifact}">${node.artifact.slice(0, 8)}</td>
   </tr>`
 
-const nodeTable = (record: RunRecord): Html =>
+const shownAtOnce = 40
+
+/** A matrix makes many nodes: a long table waits to be opened. */
+const nodeTable = (record: RunRecord): Html => {
+  const total = Object.keys(record.nodes).length
+  return total <= shownAtOnce
+    ? everyNode(record)
+    : html`<details>
+        <summary>All ${total} nodes</summary>
+        ${everyNode(record)}
+      </details>`
+}
+
+const everyNode = (record: RunRecord): Html =>
   html`<div class="scroll">
     <table>
       <thead>
@@ -160,7 +173,16 @@ const training = (page: Page): Html | undefined => {
       }`
 }
 
+/** Seeds repeat an experiment; rows and images of one are enough to look at. */
+const seedNote = (page: Page): Html | undefined => {
+  const seeds = new Set(page.record.graph.map((node) => placeOf(node.axes).seed).filter((seed) => seed !== ""))
+  return seeds.size < 2
+    ? undefined
+    : html`<p class="caption">Of ${seeds.size} seeds the first is shown: ${[...seeds][0]}.</p>`
+}
+
 const sectionsOf = (page: Page): ReadonlyArray<readonly [string, string, Html]> => {
+  const filters = filterSection(page.filters)
   const galleries = page.galleries.flatMap((gallery) => galleryBlock(gallery) ?? [])
   const all: ReadonlyArray<readonly [string, string, Html | undefined]> = [
     ["results", "Results", resultsSection(measurements(page.record).filter((m) => m.evaluation))],
@@ -170,8 +192,8 @@ const sectionsOf = (page: Page): ReadonlyArray<readonly [string, string, Html]> 
       page.record.graph.length === 0 ? undefined : dagPicture(page.record.graph, page.record.nodes)
     ],
     ["training", "Training", training(page)],
-    ["filters", "Filters", filterSection(page.filters)],
-    ["gallery", "Examples", galleries.length === 0 ? undefined : html`${galleries}`],
+    ["filters", "Filters", filters === undefined ? undefined : html`${seedNote(page)}${filters}`],
+    ["gallery", "Examples", galleries.length === 0 ? undefined : html`${seedNote(page)}${galleries}`],
     ["nodes", "Nodes", html`${nodeTable(page.record)}${rejectionTable(page.rejections ?? [])}`],
     ["environment", "Environment", environmentTable(page)]
   ]

@@ -38,6 +38,7 @@ td.none,.spread{color:var(--soft)}.spread{font-size:12px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;padding:0;color:var(--soft);font-size:12.5px}
 .legend li{display:flex;align-items:center;gap:6px}.legend i{flex:none;font-style:normal}
 .legend .line{width:16px;height:3px;border-radius:2px;background:currentColor}
+.legend .line.again{background:repeating-linear-gradient(90deg,currentColor 0 5px,transparent 5px 8px)}polyline.again{stroke-dasharray:5 3}
 .legend .swatch{width:11px;height:11px;border-radius:2px}.legend .mark{color:var(--ink)}
 .legend .dash{width:18px;border-top:1.5px dashed var(--soft)}.legend .dash.solid{border-top-style:solid}
 figure{margin:0}figcaption{font-size:13px;font-weight:600;margin-bottom:2px}
@@ -69,6 +70,7 @@ ${["source", "map", "route", "expand", "union", "fold", "train"]
 .picture img{max-width:72px;max-height:72px;image-rendering:auto}.picture.missing{background:var(--tint);color:var(--soft);font-size:11px}
 .said{min-width:0;font-size:13px;line-height:1.4}.said p{margin:0 0 4px;overflow-wrap:anywhere}.said p:last-child{margin:0}
 .tag{color:var(--soft);font-size:11.5px;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}.made{color:var(--made)}.quiet{color:var(--soft)}
+summary{cursor:pointer;color:var(--soft);font-size:13px;margin-bottom:8px}
 .credit{white-space:pre-line;font-size:13px;color:var(--soft);max-width:70ch}
 footer{margin-top:48px;color:var(--soft);font-size:12.5px;border-top:1px solid var(--rule);padding-top:12px}
 @media (max-width:600px){main{padding:20px 14px 40px}h1{font-size:22px}.cards{grid-template-columns:1fr}th,td{padding-right:10px}}
