@@ -14,7 +14,7 @@ import type {
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import { close, maxDifference, same, worstOf } from "./Check.ts"
+import { maxDifference, same, worstOf } from "./Check.ts"
 import type { Check } from "./Check.ts"
 import { readJson, readTensors } from "./Stored.ts"
 
@@ -37,7 +37,6 @@ interface Setting {
 interface Programs {
   readonly look: Program
   readonly step: Program
-  readonly first: Program
 }
 
 const programsOf = (model: BlipModel): Programs => {
@@ -58,16 +57,6 @@ const programsOf = (model: BlipModel): Programs => {
           cross_keys: cross_keys!,
           cross_values: cross_values!
         })
-    },
-    first: {
-      name: "captioning, first token",
-      weights,
-      run: (at, { pixels, input_ids }) => ({
-        logits: model.decodeLogits(at, model.encodeImage(at, pixels!).image_tokens, {
-          input_ids: input_ids!,
-          attention_mask: input_ids!
-        })
-      })
     }
   }
 }
@@ -145,7 +134,7 @@ const topPOf = (file: string): number | undefined => {
   return digits === null ? undefined : Number(`${digits[1]}.${digits[2]}`)
 }
 
-const topPChecks = Effect.fnUntraced(function* (folder: string, firstLogits: Float32Array | undefined) {
+const topPChecks = Effect.fnUntraced(function* (folder: string) {
   const checks: Array<Check> = []
   for (const file of readdirSync(folder)) {
     const top_p = topPOf(file)
@@ -169,8 +158,6 @@ const topPChecks = Effect.fnUntraced(function* (folder: string, firstLogits: Flo
         return Effect.succeed(maxDifference(ours, row(probs!, i)))
       })
     )
-    if (firstLogits !== undefined && firstLogits.length === logits!.data.length)
-      checks.push(close(`top_p ${top_p} logits`, { ...logits!, data: firstLogits }, logits!, 1e-4))
   }
   return checks
 })
@@ -184,16 +171,13 @@ export const generateChecks = Effect.fnUntraced(function* (
   const settings = readJson<Readonly<Record<string, Setting>>>(folder, "expected_generate.json") ?? {}
   const pixels = (yield* readTensors(join(folder, "expected_lm.safetensors")))?.["pixel_values"]
   if (pixels === undefined) return []
-  const { look, step, first } = programsOf(model)
+  const { look, step } = programsOf(model)
   const seen = (yield* loaded.run(look, { pixels })) as unknown as Pick<GenerateOptions, "cross_keys" | "cross_values">
   const { bos_token_id: dec, sep_token_id: end } = (model.config as BlipConfig).text_config
   const run = (options: GenerateOptions) => captionsOf(options, loaded, step)
   const checks: Array<Check> = []
   for (const [name, setting] of Object.entries(settings))
     checks.push(...(yield* settingChecks(name, setting, seen, { dec, end }, run, tokenizer)))
-  const B = pixels.shape[0]!
-  const input_ids: HostTensor = { shape: [B, 1], dtype: "int32", data: new Int32Array(B).fill(dec) }
-  const { logits } = yield* loaded.run(first, { pixels, input_ids })
-  checks.push(...(yield* topPChecks(folder, logits!.data as Float32Array)))
+  checks.push(...(yield* topPChecks(folder)))
   return checks
 })
