@@ -51,24 +51,46 @@ const offer = (targets: ReadonlyArray<Target>, rows: ReadonlyArray<Rows>, reache
   }
 }
 
-/** Lets every node do what it has rows for, in order; at the end of the shard also what is less than a group. */
-const drain = Effect.fnUntraced(function* <R>(
+const takeGroups = (inbox: Inbox, most: number, last: boolean): ReadonlyArray<Rows> => {
+  const groups: Array<Rows> = []
+  while (groups.length < most) {
+    const group = inbox.take(last)
+    if (group === undefined) break
+    groups.push(group)
+  }
+  return groups
+}
+
+/**
+ * Lets the nodes do what they have rows for; at the end of the shard also what is less than a group. After every few groups of
+ * a node those behind it have their turn, so that few rows of a streamed column exist at a time.
+ */
+const drain = <R>(
   session: Session,
   shard: string,
   workers: ReadonlyArray<Worker<R>>,
   last: boolean
-) {
-  for (const { node, inbox, run, output } of workers) {
-    const groups: Array<Rows> = []
-    for (let group = inbox.take(last); group !== undefined; group = inbox.take(last)) groups.push(group)
-    const where = { node: node.id, shard }
-    const work = Effect.forEach(groups, (rows) => run(where, rows), { concurrency: session.settings.in_flight })
-    const made = groups.length === 0 ? [] : yield* session.recorder.timed(node.id, work)
-    for (const one of made) yield* keepMade(session, node, output, one)
-    const rows = made.flatMap((one) => one.rows ?? [])
-    offer(targetsOf(workers, node), rows, last ? Infinity : inbox.waiting)
-  }
-})
+): Effect.Effect<void, NodeError, R> =>
+  Effect.gen(function* () {
+    const [worker, ...behind] = workers
+    if (worker === undefined) return
+    const { node, inbox, run, output } = worker
+    const { in_flight } = session.settings
+    const targets = targetsOf(behind, node)
+    for (;;) {
+      const groups = takeGroups(inbox, in_flight, last)
+      if (groups.length === 0) break
+      const work = Effect.forEach(groups, (rows) => run({ node: node.id, shard }, rows), { concurrency: in_flight })
+      for (const made of yield* session.recorder.timed(node.id, work)) {
+        yield* keepMade(session, node, output, made)
+        offer(targets, made.rows === undefined ? [] : [made.rows], 0)
+      }
+      offer(targets, [], inbox.waiting)
+      yield* drain(session, shard, behind, false)
+    }
+    offer(targets, [], last ? Infinity : inbox.waiting)
+    yield* drain(session, shard, behind, last)
+  })
 
 /** Columns of maps that don't run in this pass, and who reads them. */
 const storedLanes = Effect.fnUntraced(function* <R>(

@@ -20,6 +20,7 @@ interface Tally {
   seconds: number
   cached: boolean
   started: boolean
+  ended: boolean
   /** Rows or steps gone through in this run, committed or not. */
   advanced: number
   total: number | undefined
@@ -52,6 +53,7 @@ export class Recorder {
             seconds,
             cached: true,
             started: false,
+            ended: false,
             advanced: 0,
             total: undefined,
             tasks: new Map(),
@@ -110,6 +112,7 @@ export class Recorder {
   /** Every task of a chain's node is in the store. */
   ended(node: PlanNode): Effect.Effect<void> {
     const tally = this.#nodes.get(node.id)!
+    tally.ended = true
     tally.advanced = this.#counts(node).rows_in
     return this.#tell(node.id, tally.cached ? "cached" : "finished")
   }
@@ -118,6 +121,7 @@ export class Recorder {
   artifact(node: PlanNode, artifact: CommittedArtifact, isFresh: boolean): Effect.Effect<void> {
     const tally = this.#nodes.get(node.id)!
     tally.artifact = artifact
+    tally.ended = true
     tally.cached &&= !isFresh
     return this.#tell(node.id, isFresh ? "finished" : "cached", artifact.meta["metrics"] as Metrics)
   }
@@ -150,16 +154,19 @@ export class Recorder {
     return Object.fromEntries(this.#layout.plan.nodes.map((node) => [node.id, this.#record(node)]))
   }
 
+  /** A node whose turn hasn't come has no artifact and isn't cached. */
   #record(node: PlanNode): NodeRecord {
-    const { seconds, cached, artifact } = this.#nodes.get(node.id)!
-    const op = node.operator.name
     if (node.operator.kind === "union") return this.#unionRecord(node)
+    const { seconds, ended, artifact, ...tally } = this.#nodes.get(node.id)!
+    const op = node.operator.name
+    const cached = ended && tally.cached
     if (node.operator.kind === "fold" || node.operator.kind === "train") {
       const rows_in = (artifact?.meta["rows_in"] as number | undefined) ?? 0
       return { op, rows_in, rows_out: 0, rejected: 0, cached, seconds, artifact: artifact?.digest ?? "", ports: {} }
     }
     const digests = this.#tasks(node).flatMap((artifacts) => Object.values(artifacts).map(({ digest }) => digest))
-    return { op, ...this.#counts(node), cached, seconds, artifact: digests.length === 1 ? digests[0]! : keyOf(digests) }
+    const digest = digests.length === 1 ? digests[0]! : ended ? keyOf(digests) : ""
+    return { op, ...this.#counts(node), cached, seconds, artifact: digest }
   }
 
   /** A union computes nothing: its rows are those of its members. */

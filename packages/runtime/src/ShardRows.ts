@@ -52,7 +52,7 @@ export const lanesFor = (layout: Layout, wires: Readonly<Record<string, Wire>>):
 }
 
 /** Rows of stored shards are handed on in slices of this size. */
-const sliceSize = 512
+const sliceSize = 256
 
 /** An artifact that the layout says is there: an earlier stage made it. */
 export const artifactOf = (session: Session, node: PlanNode, shard: ShardRef, port: string) => {

@@ -240,6 +240,23 @@ nodes:
     })
   )
 
+  it.effect("holds few rows of a streamed column at a time, however large the batches", () =>
+    Effect.gen(function* () {
+      let most = 0
+      knobs.batch = () => 1000
+      resetCalls()
+      knobs.onCall = () => {
+        most = Math.max(most, (calls["Embed.call"] ?? 0) - (calls["TokenScore.call"] ?? 0))
+      }
+      yield* run(
+        yield* temporaryFolder,
+        filter(0.5).replace("rows: 30", "rows: 1000").replaceAll("tokens }", "tokens }, batch_size: 4")
+      )
+      assert.strictEqual(calls["Embed.call"], 500)
+      assert.isAtMost(most, 3)
+    })
+  )
+
   it.effect("makes a damaged artifact again", () =>
     Effect.gen(function* () {
       const store = yield* temporaryFolder

@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Files } from "@bootlace/data"
 import { Effect } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { readRun } from "../src/index.ts"
 import { calls, resetCalls } from "./operators.ts"
 import { digests, everything, run, temporaryFolder } from "./pipelines.ts"
 
@@ -62,6 +66,20 @@ describe("Run", () => {
       })
     )
   }
+
+  it.effect("records what it got done before it failed", () =>
+    Effect.gen(function* () {
+      const store = yield* temporaryFolder
+      const yaml = `${simple}  bad:    { op: Faulty, in: { text: rows.text }, mode: throws }\n  late:   { op: Sum, in: { score: bad.out } }\n`
+      yield* Effect.flip(run(store, yaml))
+      const [id] = readdirSync(join(store, "runs"))
+      const record = (yield* Effect.provide(readRun(store, id!), Files.layer))!
+      assert.strictEqual(record.status, "failed")
+      assert.match(record.error!, /R230.*node=bad/)
+      assert.deepInclude(record.nodes["bad"], { rows_in: 0, cached: false, artifact: "" })
+      assert.deepInclude(record.nodes["late"], { rows_in: 0, cached: false, artifact: "" })
+    })
+  )
 
   it.effect("gives two nodes that do the same to the same rows one result", () =>
     Effect.gen(function* () {
