@@ -85,7 +85,7 @@ const boxWidth = (box: Box): number => {
     box.id.length * 7.1 + (box.variants > 1 ? 34 : 0),
     box.op.length * 6.3 + box.note.length * 6.2 + 26
   )
-  return Math.min(220, Math.max(104, Math.round(longest) + 30))
+  return Math.min(260, Math.max(104, Math.round(longest) + 30))
 }
 const boxHeight = 46
 

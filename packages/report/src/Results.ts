@@ -19,6 +19,7 @@ export interface Column {
 export interface ResultSet {
   /** In the order of the matrix; `[""]` outside of one. */
   readonly variants: ReadonlyArray<string>
+  /** None where the pipeline has no axis of seeds. */
   readonly seeds: ReadonlyArray<string>
   readonly columns: ReadonlyArray<Column>
   /** values[column][variant]: seed to value. */
@@ -52,7 +53,7 @@ export const resultSets = (measured: ReadonlyArray<Measured>): ReadonlyArray<Res
           )
       )
     )
-    return { variants, seeds: distinct(all.map((m) => m.seed)), columns, values }
+    return { variants, seeds: distinct(all.map((m) => m.seed).filter((seed) => seed !== "")), columns, values }
   })
 }
 
@@ -109,9 +110,8 @@ const difference = (interval: Interval): Html =>
     : interval.n < 2
       ? html`<td class="num">${signed(interval.mean)}<br /><span class="spread">one pair</span></td>`
       : html`<td class="num${interval.resolved ? " resolved" : ""}">
-          ${signed(interval.mean)}<br /><span class="spread"
-            >[${signed(interval.low)}, ${signed(interval.high)}]${interval.resolved ? "" : " not resolved"}</span
-          >
+          ${signed(interval.mean)}${interval.resolved ? undefined : html` <span class="spread">not resolved</span>`}<br />
+          <span class="spread">[${signed(interval.low)}, ${signed(interval.high)}]</span>
         </td>`
 
 const pairsOf = (n: number): ReadonlyArray<readonly [number, number]> =>

@@ -65,7 +65,7 @@ describe("Results", () => {
     assert.deepStrictEqual(
       sets.map((set) => [set.variants.length, set.seeds.length, set.columns.length]),
       [
-        [1, 1, 5],
+        [1, 0, 5],
         [4, 5, 5]
       ]
     )
