@@ -3,6 +3,7 @@
  * one costs the steps since the one before; all go once the result itself is committed.
  */
 import { keyOf } from "@bootlace/data"
+import type { DataError } from "@bootlace/data"
 import type { Files, NodeError } from "@bootlace/graph"
 import { Effect } from "effect"
 import { ensureSpace } from "./DiskSpace.ts"
@@ -11,62 +12,96 @@ import type { Session } from "./Session.ts"
 
 const kept = 2
 
-/** `at`: steps or batches done; checkpoints exist at multiples of `every` only. */
-export const makeCheckpoints = (session: Session, node: string, key: string, every: number) => {
-  const { store } = session
-  const storedBy = storing({ node })
-  const keyAt = (at: number): string => keyOf({ checkpoint_of: key, at })
+interface Restorable<R> {
+  readonly restore: (files: Files) => Effect.Effect<void, NodeError, R>
+}
 
-  const save = (at: number, files: Files): Effect.Effect<void, NodeError> =>
-    Effect.gen(function* () {
-      // This one, and the result after it.
-      const bytes = Object.values(files).reduce((sum, file) => sum + file.length, 0)
-      yield* ensureSpace(session, node, 2 * bytes)
-      const draft = yield* storedBy(store.begin(keyAt(at)))
-      for (const [name, bytes] of Object.entries(files)) yield* storedBy(draft.write(name, bytes))
-      yield* storedBy(draft.commit({ type: "checkpoint", of: key, at }))
-      if (at > kept * every) yield* storedBy(store.remove(keyAt(at - kept * every)))
-    }).pipe(Effect.scoped)
+export class Checkpoints {
+  readonly #session: Session
+  readonly #node: string
+  readonly #key: string
+  readonly #every: number
 
-  const load = Effect.fnUntraced(function* (at: number) {
-    if ((yield* storedBy(store.peek(keyAt(at)))) === undefined) return undefined
-    const artifact = yield* storedBy(store.open(keyAt(at)))
-    if (artifact === undefined) return undefined
-    const files: Record<string, Uint8Array> = {}
-    for (const { name } of artifact.files) files[name] = yield* storedBy(artifact.read(name))
-    return files as Files
-  })
+  /** Of the fold or train with this key; they exist at multiples of `every` only (batches or steps done). */
+  constructor(session: Session, node: string, key: string, every: number) {
+    this.#session = session
+    this.#node = node
+    this.#key = key
+    this.#every = every
+  }
+
+  #keyAt(at: number): string {
+    return keyOf({ checkpoint_of: this.#key, at })
+  }
+
+  #stored<A, R>(effect: Effect.Effect<A, DataError, R>): Effect.Effect<A, NodeError, R> {
+    return storing({ node: this.#node })(effect)
+  }
+
+  #remove(at: number): Effect.Effect<void, NodeError> {
+    return at > 0 ? this.#stored(this.#session.store.remove(this.#keyAt(at))) : Effect.void
+  }
+
+  save(at: number, files: Files): Effect.Effect<void, NodeError> {
+    // Room for this one, and for the result after it.
+    const bytes = 2 * Object.values(files).reduce((sum, file) => sum + file.length, 0)
+    const commit = Effect.flatMap(this.#session.store.begin(this.#keyAt(at)), (draft) =>
+      Effect.forEach(Object.entries(files), ([name, file]) => draft.write(name, file), { discard: true }).pipe(
+        Effect.andThen(draft.commit({ type: "checkpoint", of: this.#key, at }))
+      )
+    )
+    return ensureSpace(this.#session, this.#node, bytes).pipe(
+      Effect.andThen(this.#stored(Effect.scoped(commit))),
+      Effect.andThen(this.#remove(at - kept * this.#every))
+    )
+  }
+
+  #load(at: number): Effect.Effect<Files | undefined, NodeError> {
+    const { store } = this.#session
+    const key = this.#keyAt(at)
+    return this.#stored(
+      Effect.gen(function* () {
+        const artifact = (yield* store.peek(key)) && (yield* store.open(key))
+        if (artifact === undefined) return undefined
+        const files: Record<string, Uint8Array> = {}
+        for (const { name } of artifact.files) files[name] = yield* artifact.read(name)
+        return files
+      })
+    )
+  }
 
   /**
    * Opens a body and restores the newest checkpoint that is whole and fits, at most at `last`; `at` is 0 where there is none.
    * One that doesn't fit leaves the body in an unknown state: unless an older one fits, another is opened.
    */
-  const resume = <R, RO, Body extends { readonly restore: (files: Files) => Effect.Effect<void, NodeError, R> }>(
+  resume<R, RO, Body extends Restorable<R>>(
     open: Effect.Effect<Body, NodeError, RO>,
     last: (body: Body) => number
-  ): Effect.Effect<{ readonly body: Body; readonly at: number }, NodeError, R | RO> =>
-    Effect.gen(function* () {
+  ): Effect.Effect<{ readonly body: Body; readonly at: number }, NodeError, R | RO> {
+    return Effect.gen({ self: this }, function* () {
       const body = yield* open
       let isUntouched = true
-      for (let at = Math.floor(last(body) / every) * every; at > 0; at -= every) {
-        const files = yield* load(at)
+      for (let at = Math.floor(last(body) / this.#every) * this.#every; at > 0; at -= this.#every) {
+        const files = yield* this.#load(at)
         if (files === undefined) continue
-        const tried = yield* Effect.result(
-          callOperator({ node }, session.settings.call_timeout, () => body.restore(files))
-        )
+        const tried = yield* Effect.result(this.#restore(body, files))
         if (tried._tag === "Success") return { body, at }
         isUntouched = false
-        yield* Effect.logWarning(`${node}: checkpoint ${at} is not usable: ${tried.failure.message}`)
-        yield* storedBy(store.remove(keyAt(at)))
+        yield* Effect.logWarning(`${this.#node}: checkpoint ${at} is not usable: ${tried.failure.message}`)
+        yield* this.#remove(at)
       }
       return { body: isUntouched ? body : yield* open, at: 0 }
     })
-
-  const clear = (last: number): Effect.Effect<void, NodeError> => {
-    const newest = Math.floor(last / every) * every
-    const places = Array.from({ length: kept + 1 }, (_, i) => newest - i * every).filter((at) => at > 0)
-    return Effect.forEach(places, (at) => storedBy(store.remove(keyAt(at))), { discard: true })
   }
 
-  return { save, resume, clear }
+  #restore<R>(body: Restorable<R>, files: Files): Effect.Effect<void, NodeError, R> {
+    return callOperator({ node: this.#node }, this.#session.settings.call_timeout, () => body.restore(files))
+  }
+
+  /** Once the result is committed. */
+  clear(last: number): Effect.Effect<void, NodeError> {
+    const newest = Math.floor(last / this.#every) * this.#every
+    const places = Array.from({ length: kept + 1 }, (_, i) => newest - i * this.#every)
+    return Effect.forEach(places, (at) => this.#remove(at), { discard: true })
+  }
 }

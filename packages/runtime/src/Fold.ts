@@ -7,7 +7,7 @@ import type { Draft } from "@bootlace/data"
 import type { ArtifactWriter, Batch, Fold, FoldBody, NodeError, PlanNode, RowSet, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
-import { makeCheckpoints } from "./Checkpoint.ts"
+import { Checkpoints } from "./Checkpoint.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { rowSetOf } from "./Layout.ts"
 import { openContext } from "./Session.ts"
@@ -94,7 +94,7 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
   const writer = writerOf(node.id, draft, () => (hasWritten = true))
   const context = { ...openContext(session, node, session.artifacts), writer }
   const { body } = node.operator as unknown as { readonly body: FoldBody<unknown, R> }
-  const checkpoints = makeCheckpoints(session, node.id, key, every)
+  const checkpoints = new Checkpoints(session, node.id, key, every)
   const open: Effect.Effect<Fold<R>, NodeError, R | Scope.Scope> = callOperator(where, call_timeout, () =>
     body.open(context)
   )
@@ -104,9 +104,9 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
   const step = Effect.fnUntraced(function* (port: string, batch: Batch) {
     rows += batch.numRows
     batches += 1
-    if (batches <= done) return
-    yield* callOperator(where, call_timeout, () => fold.step(port, batch))
+    if (batches > done) yield* callOperator(where, call_timeout, () => fold.step(port, batch))
     yield* session.recorder.advanced(node.id, batch.numRows)
+    if (batches <= done) return
     if (batches % every !== 0 || hasWritten) return
     yield* checkpoints.save(batches, yield* callOperator(where, call_timeout, () => fold.snapshot))
   })

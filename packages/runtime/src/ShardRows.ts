@@ -102,7 +102,7 @@ export const sourceRows = <R>(session: Session, shard: ShardRef): Stream.Stream<
   let start = 0
   const read = source.read as (shard: number) => Stream.Stream<SourceBatch, NodeError, R>
   const batches = readSource(where, session.settings.call_timeout, () => read(shard.index))
-  return Stream.transformPull(batches, (pull) => Effect.succeed(session.recorder.timed(owner.id, pull))).pipe(
+  const arrivals = Stream.transformPull(batches, (pull) => Effect.succeed(session.recorder.timed(owner.id, pull))).pipe(
     Stream.mapEffect((read) =>
       Effect.suspend(() => {
         const from = start
@@ -111,6 +111,13 @@ export const sourceRows = <R>(session: Session, shard: ShardRef): Stream.Stream<
       })
     )
   )
+  const said = source.shards[shard.index]!.rows
+  const checked = Effect.suspend(() =>
+    said === undefined || said === start
+      ? Effect.succeed(Stream.empty)
+      : Effect.fail(brokenPromise(where, `gave ${start} rows of a shard that it says has ${said}`))
+  )
+  return Stream.concat(arrivals, Stream.unwrap(checked))
 }
 
 const arrival = (

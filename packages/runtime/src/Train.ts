@@ -8,7 +8,7 @@ import { NodeError } from "@bootlace/graph"
 import type { Batch, Dataset, Metrics, PlanNode, TrainBody, Training, Wire } from "@bootlace/graph"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { makeCheckpoints } from "./Checkpoint.ts"
+import { Checkpoints } from "./Checkpoint.ts"
 import { writerOf } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { rowSetOf } from "./Layout.ts"
@@ -127,7 +127,7 @@ const makeModel = Effect.fnUntraced(function* <R>(session: Session, node: PlanNo
     })
   )
   const every = Math.max(1, body.checkpointEvery(node.config))
-  const checkpoints = makeCheckpoints(session, node.id, key, every)
+  const checkpoints = new Checkpoints(session, node.id, key, every)
   const { body: training, at: first } = yield* checkpoints.resume(open, ({ steps }) => steps - 1)
   const { steps } = training
   session.recorder.expect(node.id, steps)

@@ -52,6 +52,15 @@ describe("Guard", () => {
     })
   )
 
+  it.effect("names the source that loses rows", () =>
+    Effect.gen(function* () {
+      knobs.lostRows = 2
+      const error = yield* Effect.flip(run(yield* temporaryFolder, faulty("throws").replace(/ {2}bad[^]*/, "")))
+      assert.deepInclude(error, { code: "R231", node: "rows" })
+      assert.match(error.detail, /gave 10 rows of a shard that it says has 12/)
+    })
+  )
+
   it.live("names the source that gives nothing", () =>
     Effect.gen(function* () {
       knobs.delay = 60_000

@@ -28,13 +28,16 @@ export const knobs = {
   /** Called before every call of an operator and every batch of a source; may throw. */
   onCall: (): void => undefined,
   /** A train fails to restore, with its state in pieces. */
-  refuseRestore: false
+  refuseRestore: false,
+  /** Rows that sources promise and don't give. */
+  lostRows: 0
 }
 export const resetKnobs = (): void => {
   knobs.batch = () => 7
   knobs.delay = 0
   knobs.onCall = () => undefined
   knobs.refuseRestore = false
+  knobs.lostRows = 0
 }
 
 export const calls: Record<string, number> = {}
@@ -74,7 +77,7 @@ export const Numbers = Operator.source({
         count("Numbers.open")
         const shardKeys = Array.from({ length: shards }, (_, i) => ({
           key: sha256(`${word} ${rows} ${bad} ${i}`),
-          rows
+          rows: rows + knobs.lostRows
         }))
         const read = (shard: number) => {
           count("Numbers.read")
