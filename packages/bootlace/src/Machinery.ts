@@ -3,13 +3,25 @@ import { ArtifactStore, Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
 import { LoadedModels } from "@bootlace/operators"
 import { Progress } from "@bootlace/runtime"
-import { Layer, Logger } from "effect"
+import { Effect, Layer, Logger } from "effect"
+import { stat } from "node:fs/promises"
 import { availableParallelism } from "node:os"
+import { usage } from "./Failure.ts"
 
 /** Small models gain nothing from more threads, and results are equal bit by bit only at equal thread counts. */
 export const defaultThreads = Math.min(4, availableParallelism())
 
 export const storeLayer = (root: string) => ArtifactStore.layer(root).pipe(Layer.provideMerge(Files.layer))
+
+/** For commands that only look: a store that isn't there is a mistake, not one to create. */
+export const existingStore = (root: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const found = yield* Effect.promise(() => stat(root).catch(() => undefined))
+      if (found?.isDirectory() === true) return storeLayer(root)
+      return yield* usage(`error: no store in ${root}\nhint: run a pipeline first, or name another folder with --store`)
+    })
+  )
 
 const engineLayer = (engine: "onnx" | "eager", threads: number) =>
   engine === "onnx" ? Engine.onnx({ threads }) : Engine.eager()
@@ -17,14 +29,15 @@ const engineLayer = (engine: "onnx" | "eager", threads: number) =>
 /** Log messages go to stderr: stdout is for results. */
 const logs = Layer.succeed(Logger.LogToStderr, true)
 
-export const machinery = (options: {
-  readonly store: string
+interface EngineOptions {
   readonly engine: "onnx" | "eager"
   readonly threads: number | undefined
-}) =>
-  Layer.mergeAll(
-    storeLayer(options.store),
-    LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(options.engine, options.threads ?? defaultThreads))),
-    Progress.layer,
-    logs
-  )
+}
+
+/** What running a model takes. */
+export const engineMachinery = ({ engine, threads }: EngineOptions) =>
+  Layer.merge(LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(engine, threads ?? defaultThreads))), logs)
+
+/** What running a pipeline takes. */
+export const machinery = (options: EngineOptions & { readonly store: string }) =>
+  Layer.mergeAll(storeLayer(options.store), engineMachinery(options), Progress.layer)

@@ -26,7 +26,7 @@ import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { usage } from "./Failure.ts"
 import { findRun } from "./FindRun.ts"
-import { machinery } from "./Machinery.ts"
+import { engineMachinery, existingStore } from "./Machinery.ts"
 
 export interface OpenOptions {
   /** Default `.bootlace`. */
@@ -213,18 +213,13 @@ const runArtifact = Effect.fnUntraced(function* (root: string, run: string, node
 /** Opens a model for trying. Without a node, the run's last model. Rejects with a message that says what is missing. */
 export const open = async (runOrFolder: string, node?: string, options: OpenOptions = {}): Promise<TrainedModel> => {
   const root = options.store ?? ".bootlace"
-  const runtime = ManagedRuntime.make(
-    machinery({ store: root, engine: options.engine ?? "onnx", threads: options.threads })
-  )
-  const close = () => runtime.dispose()
-  const found = Effect.gen(function* () {
+  const find = Effect.gen(function* () {
     if (yield* isModelFolder(runOrFolder)) return yield* folderArtifact(runOrFolder)
-    return yield* runArtifact(root, runOrFolder, node)
+    return yield* runArtifact(root, runOrFolder, node).pipe(Effect.provide(existingStore(root)))
   })
-  const artifact = await runtime.runPromise(found).catch(async (cause: unknown) => {
-    await close()
-    throw cause
-  })
+  const artifact = await Effect.runPromise(find)
+  const runtime = ManagedRuntime.make(engineMachinery({ engine: options.engine ?? "onnx", threads: options.threads }))
+  const close = () => runtime.dispose()
   return {
     caption: (image) => runtime.runPromise(captionOf(artifact, image)),
     classify: (image, labels, templates = ["{label}"]) =>

@@ -88,6 +88,19 @@ describe("usage", () => {
     assert.include(set.err, "expected name=value")
   })
 
+  it("creates no store only to look into it", async () => {
+    const ended = await Promise.all([
+      bootlace("store", "list", "--store", "nowhere"),
+      bootlace("report", "latest", "--store", "nowhere"),
+      bootlace("caption", "a.png", "--model", "latest", "--store", "nowhere")
+    ])
+    for (const { code, out, err } of ended) {
+      assert.deepStrictEqual([code, out], [2, ""])
+      assert.include(err, "no store in nowhere")
+    }
+    assert.isFalse(existsSync(join(folder, "nowhere")))
+  })
+
   it("says in one message which Node is needed", async () => {
     const older = `data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.20.2"}})`
     const { code, out, err } = await start(["--help"], ["--import", older]).ended

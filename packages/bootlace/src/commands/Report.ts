@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { join } from "node:path"
 import { attributionOf, loadConfig } from "../ConfigFile.ts"
 import { findRun } from "../FindRun.ts"
-import { storeLayer } from "../Machinery.ts"
+import { existingStore } from "../Machinery.ts"
 import { out } from "../Screen.ts"
 import { writeReport } from "../WriteReport.ts"
 
@@ -26,5 +26,5 @@ export const report = Effect.fnUntraced(function* (options: ReportCommand) {
     yield* writeReport({ record, path, command: undefined, attribution })
     yield* out(path)
   })
-  yield* work.pipe(Effect.provide(storeLayer(options.store)))
+  yield* work.pipe(Effect.provide(existingStore(options.store)))
 })

@@ -4,17 +4,18 @@ import type { CommittedArtifact } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { bytes } from "@bootlace/report"
 import { keysInUse, listRuns, readRun } from "@bootlace/runtime"
+import type { IndexedRows } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { usage } from "../Failure.ts"
-import { storeLayer } from "../Machinery.ts"
+import { existingStore } from "../Machinery.ts"
 import { out } from "../Screen.ts"
 import { table } from "../Table.ts"
 
 const sizeOf = (artifact: CommittedArtifact): number => artifact.files.reduce((sum, file) => sum + file.bytes, 0)
 
 const keysOf = (record: RunRecord): ReadonlyArray<string> => [
-  ...record.rows.flatMap((rows) => rows.keys),
+  ...record.rows.flatMap((rows) => (rows as IndexedRows).parts.flatMap(({ shards }) => shards.map(({ key }) => key))),
   ...record.artifacts.map((artifact) => artifact.key)
 ]
 
@@ -66,7 +67,7 @@ export const list = (options: { readonly store: string; readonly json: boolean }
     const columns = [{ title: "run" }, { title: "pipeline" }, { title: "status" }, { title: "started (UTC)" }]
     if (rows.length > 0) yield* out(table([...columns, { title: "size", align: "right" }], rows))
     yield* out(`${bySize.size} artifacts, ${bytes(total)} in ${options.store}`)
-  }).pipe(Effect.provide(storeLayer(options.store)))
+  }).pipe(Effect.provide(existingStore(options.store)))
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -135,4 +136,4 @@ export const gc = (options: GcOptions) =>
     yield* out(
       `${verb} ${runs}${gone.length} artifacts, ${bytes(sum(gone, bySize))}; ${bySize.size - gone.length} artifacts stay`
     )
-  }).pipe(Effect.provide(storeLayer(options.store)))
+  }).pipe(Effect.provide(existingStore(options.store)))

@@ -1,0 +1,87 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { open } from "../src/index.ts"
+import type { TrainedModel } from "../src/index.ts"
+
+const root = join(import.meta.dirname, "..", "..", "..")
+const shapes = join(root, "pipelines", "micro", "shapes", "human")
+const image = join(shapes, "000.png")
+const folder = mkdtempSync(join(tmpdir(), "bootlace-open-"))
+const store = join(folder, "store")
+
+const pipeline = `version: 1
+name: open
+seed: 1
+models:
+  blip: { architecture: blip, preset: nano, vocabulary: vocabulary }
+nodes:
+  pairs: { op: ReadPairs, path: ${shapes} }
+  vocabulary: { op: BuildVocabulary, in: { text: pairs.text } }
+  train: { op: Train, init: blip, in: { pairs: pairs.pairs }, objectives: [itc, itm, lm], batch_size: 8, steps: 3 }
+`
+
+let model: TrainedModel
+beforeAll(async () => {
+  writeFileSync(join(folder, "open.yaml"), pipeline)
+  const bin = join(root, "packages", "bootlace", "bin", "bootlace.js")
+  execFileSync(process.execPath, [bin, "run", "open.yaml", "--store", store], { cwd: folder, stdio: "pipe" })
+  model = await open("latest", "train", { store, threads: 1 })
+})
+afterAll(async () => {
+  await model.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const rejection = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "resolved",
+    (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+  )
+
+describe("open", () => {
+  it("captions and scores an image, the same each time", async () => {
+    const caption = await model.caption(image)
+    assert.isAbove(caption.length, 0)
+    assert.strictEqual(await model.caption(image), caption)
+    const scored = await model.score(image, "a red circle")
+    assert.isAtMost(Math.abs(scored.itc_score), 1 + 1e-6)
+    assert.isAtLeast(scored.match_probability!, 0)
+    assert.isAtMost(scored.match_probability!, 1)
+  })
+
+  it("opens a folder of model files as well, without a store", async () => {
+    const artifacts = join(store, "artifacts")
+    const key = readdirSync(artifacts).find((each) => existsSync(join(artifacts, each, "history.json")))!
+    cpSync(join(artifacts, key), join(folder, "exported"), { recursive: true })
+    const again = await open(join(folder, "exported"), undefined, { store: join(folder, "none"), threads: 1 })
+    try {
+      assert.strictEqual(await again.caption(image), await model.caption(image))
+    } finally {
+      await again.close()
+    }
+    assert.isFalse(existsSync(join(folder, "none")))
+  })
+
+  it("averages the cosines of several sentences about a label", async () => {
+    const labels = ["circle", "square"]
+    const [red, blue] = await Promise.all(
+      ["a red {label}", "a blue {label}"].map((template) => model.classify(image, labels, [template]))
+    )
+    const both = await model.classify(image, labels, ["a red {label}", "a blue {label}"])
+    for (const { label, score } of both) {
+      const of = (found: typeof both) => found.find((each) => each.label === label)!.score
+      assert.approximately(score, (of(red!) + of(blue!)) / 2, 1e-5)
+    }
+  })
+
+  it("says what is missing", async () => {
+    assert.include(await rejection(open("latest", "captioner", { store })), "its models are blip, train")
+    assert.include(await rejection(open("zzz", "train", { store })), "no run zzz")
+    assert.include(await rejection(model.caption(join(folder, "none.png"))), "none.png not readable")
+    assert.include(await rejection(model.caption(new TextEncoder().encode("text"))), "not an image")
+    assert.include(await rejection(model.score(image, " ")), "empty")
+  })
+})
