@@ -18,6 +18,7 @@ import { lanesFor } from "./ShardRows.ts"
 import type { Lane } from "./ShardRows.ts"
 import type { TaskOutput } from "./TaskOutput.ts"
 import { beginTask, commitTask, countTask, findTask } from "./Tasks.ts"
+import type { Artifacts } from "./Tasks.ts"
 
 export const runChain = Effect.fnUntraced(function* <R>(session: Session, chain: Chain) {
   const shards = session.keys.shards(chain.rowSet)
@@ -45,19 +46,33 @@ const rowsToCome = ({ layout, sources, recorder }: Session, shards: ReadonlyArra
   return total
 }
 
+/** Of nodes that would make the same over a shard, the one that does it for all. */
+type Twin = (node: PlanNode) => PlanNode
+
+/** The first that is asked for stands for all with its key. */
+const twinsOf = ({ keys }: Session, shard: ShardRef): Twin => {
+  const first = new Map<string, PlanNode>()
+  return (node) => {
+    const key = Object.values(keys.taskKeys(node, shard)).join()
+    const twin = first.get(key) ?? node
+    first.set(key, twin)
+    return twin
+  }
+}
+
 /** What a node reads: all that is wired, for an operator with open inputs may decide by any of them. */
-const lanesOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Lane> => {
+const lanesOf = ({ layout }: Session, node: PlanNode, twin: Twin): ReadonlyArray<Lane> => {
   const wires = Object.entries(node.inputs).flatMap(([input, [wire]]): ReadonlyArray<[string, Wire]> =>
     wire?._tag === "Column" ? [[input, wire]] : []
   )
-  return lanesFor(layout, Object.fromEntries(wires))
+  return lanesFor(layout, Object.fromEntries(wires), twin)
 }
 
 /** The nodes that have to run for the missing tasks, in the order of the plan: they, and maps whose columns aren't stored. */
-const toRun = (session: Session, missing: ReadonlyArray<PlanNode>): ReadonlyArray<PlanNode> => {
+const toRun = (session: Session, missing: ReadonlyArray<PlanNode>, twin: Twin): ReadonlyArray<PlanNode> => {
   const running = new Set(missing)
   const visit = (node: PlanNode): void => {
-    for (const { map, columns } of lanesOf(session, node)) {
+    for (const { map, columns } of lanesOf(session, node, twin)) {
       if (map === undefined || running.has(map)) continue
       const stored = storedColumns(map)
       if (Object.values(columns).every((column) => stored.includes(column))) continue
@@ -78,27 +93,31 @@ const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain,
     else yield* countTask(session, node, shard, found, false)
   }
   if (missing.length === 0) return 0
-  const outputs = new Map<string, TaskOutput>()
-  for (const node of missing) outputs.set(node.id, yield* beginTask(session, node, shard))
+  const twin = twinsOf(session, shard)
+  const todo = missing.filter((node) => twin(node) === node)
+  const outputs = new Map<PlanNode, TaskOutput>()
+  for (const node of todo) outputs.set(node, yield* beginTask(session, node, shard))
   const workers: Array<Worker<R>> = []
-  for (const node of toRun(session, missing)) {
-    const lanes = lanesOf(session, node)
-    const { operator } = node
-    const size =
-      operator.kind === "map" || operator.kind === "expand" ? operator.body.batchSize?.(node.config) : undefined
+  for (const node of toRun(session, todo, twin)) {
+    const lanes = lanesOf(session, node, twin)
     const inbox = new Inbox(
       lanes.map(({ columns }) => columns),
-      size
+      groupSize(node)
     )
-    workers.push({ node, lanes, inbox, run: yield* bodies(node), output: outputs.get(node.id) })
+    workers.push({ node, lanes, inbox, run: yield* bodies(node), output: outputs.get(node) })
   }
-  const source = missing.find((node) => node.operator.kind === "source")
-  yield* runPass(session, shard, workers, source && { node: source, output: outputs.get(source.id)! })
-  let bytes = 0
+  const source = todo.find((node) => node.operator.kind === "source")
+  yield* runPass(session, shard, workers, source && { node: source, output: outputs.get(source)! })
+  const made = new Map<PlanNode, Artifacts>()
   for (const node of missing) {
-    const artifacts = yield* commitTask(session, node, shard, outputs.get(node.id)!)
-    bytes += Object.values(artifacts).reduce((sum, artifact) => sum + bytesOf(artifact), 0)
-    yield* countTask(session, node, shard, artifacts, true)
+    const output = outputs.get(node)
+    const artifacts = output === undefined ? made.get(twin(node))! : yield* commitTask(session, node, shard, output)
+    made.set(node, artifacts)
+    yield* countTask(session, node, shard, artifacts, output !== undefined)
   }
-  return bytes
+  const committed = todo.flatMap((node) => Object.values(made.get(node)!))
+  return committed.reduce((sum, artifact) => sum + bytesOf(artifact), 0)
 })
+
+const groupSize = ({ operator, config }: PlanNode): number | undefined =>
+  operator.kind === "map" || operator.kind === "expand" ? operator.body.batchSize?.(config) : undefined

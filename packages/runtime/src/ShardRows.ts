@@ -40,12 +40,20 @@ export interface Lane {
   readonly columns: Readonly<Record<string, string>>
 }
 
-/** Column wires of one row set by where they come from; with no wires at all there are still the row ids. */
-export const lanesFor = (layout: Layout, wires: Readonly<Record<string, Wire>>): ReadonlyArray<Lane> => {
+/**
+ * Column wires of one row set by where they come from; with no wires at all there are still the row ids. `twin` names the map
+ * that stands for others that make the same.
+ */
+export const lanesFor = (
+  layout: Layout,
+  wires: Readonly<Record<string, Wire>>,
+  twin: (map: PlanNode) => PlanNode = (map) => map
+): ReadonlyArray<Lane> => {
   const groups = new Map<PlanNode | undefined, Record<string, string>>()
   for (const [input, wire] of Object.entries(wires)) {
     const { map, column } = layout.origin(wire)
-    groups.set(map, { ...groups.get(map), [input]: column })
+    const from = map && twin(map)
+    groups.set(from, { ...groups.get(from), [input]: column })
   }
   if (groups.size === 0) groups.set(undefined, {})
   return [...groups].map(([map, columns]) => ({ map, columns }))

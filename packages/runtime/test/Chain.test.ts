@@ -87,6 +87,22 @@ describe("Chain", () => {
     })
   )
 
+  it.effect("runs two nodes that do the same once, also for what is not stored", () =>
+    Effect.gen(function* () {
+      const twins = filter(
+        0.5,
+        "  embed2: { op: Embed, in: { value: rows.value } }\n  token2: { op: TokenScore, in: { tokens: embed2.tokens }, batch_size: 5 }\n"
+      )
+      resetCalls()
+      const { nodes } = yield* run(yield* temporaryFolder, twins)
+      assert.strictEqual(calls["Embed.call"], 16)
+      assert.strictEqual(calls["TokenScore.call"], 20 + 12)
+      assert.strictEqual(nodes["embed2"]!.artifact, nodes["embed"]!.artifact)
+      assert.deepInclude(nodes["embed2"], { rows_in: 60, rows_out: 60, cached: true })
+      assert.deepInclude(nodes["token2"], { rows_in: 60, rows_out: 60, cached: false })
+    })
+  )
+
   it.effect("runs a cached node again where a new one reads what it doesn't store", () =>
     Effect.gen(function* () {
       const store = yield* temporaryFolder
