@@ -22,7 +22,12 @@ interface Preset {
   readonly description: string
   readonly vision_config: object
   readonly clip?: TextPart & { readonly projection_dim: number }
-  readonly blip?: TextPart & { readonly image_text_hidden_size: number; readonly max_text_length: number }
+  readonly blip?: TextPart & {
+    readonly image_text_hidden_size: number
+    readonly max_text_length: number
+    /** BERT's 0.02 suits a width of 768; narrow models need about 0.02 sqrt(768 / width), or ITM stays at chance. */
+    readonly initializer_range?: number
+  }
 }
 
 const presets: Readonly<Record<string, Preset>> = {
