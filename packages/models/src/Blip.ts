@@ -118,8 +118,8 @@ export const blipModel = (config: BlipConfig): BlipModel => {
     config,
     preprocess: {
       image_size: vision_config.image_size,
-      image_mean: IMAGE_MEAN,
-      image_std: IMAGE_STD,
+      image_mean: config.image_mean ?? IMAGE_MEAN,
+      image_std: config.image_std ?? IMAGE_STD,
       resize: "square"
     },
     max_text_length: config.max_text_length,

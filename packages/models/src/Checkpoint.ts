@@ -10,6 +10,7 @@ import { fromHuggingFace } from "./HuggingFaceNames.ts"
 import { huggingFaceConfig } from "./HuggingFaceConfig.ts"
 import type { Model } from "./Model.ts"
 import { modelFromConfig } from "./ModelFromConfig.ts"
+import { imageScalingIn } from "./PreprocessorConfig.ts"
 import { openClipConfig, openClipSources } from "./OpenClip.ts"
 
 /** A tensor of the checkpoint, or rows [start, end) of its first axis, or its transpose. */
@@ -52,9 +53,20 @@ const checkPlan = (model: Model, missing: ReadonlyArray<string>, unused: Readonl
   if (problems.length > 0) throw new ConfigError(problems)
 }
 
-/** `config`: a parsed config.json. Throws a `ConfigError`. */
-export const planHuggingFace = (config: unknown, tensor_names: Iterable<string>): CheckpointPlan => {
-  const model = modelFromConfig(huggingFaceConfig(config))
+/** The model of a config, with the checkpoint's own image settings where it has some. */
+const modelWith = (config: object, settings: unknown): Model => {
+  const model = modelFromConfig(config)
+  const scaling = imageScalingIn(settings, model.preprocess)
+  return modelFromConfig({ ...config, ...scaling })
+}
+
+/** `config`: a parsed config.json; `settings`: preprocessor_config.json, if there is one. Throws a `ConfigError`. */
+export const planHuggingFace = (
+  config: unknown,
+  tensor_names: Iterable<string>,
+  settings?: unknown
+): CheckpointPlan => {
+  const model = modelWith(huggingFaceConfig(config), settings)
   const { names, missing, unused } = fromHuggingFace(model, tensor_names)
   checkPlan(model, missing, unused)
   const sources = Object.entries(names).map(([name, tensor]) => [name, { tensor }])
@@ -64,7 +76,7 @@ export const planHuggingFace = (config: unknown, tensor_names: Iterable<string>)
 /** `config`: a parsed open_clip_config.json. Throws a `ConfigError`. */
 export const planOpenClip = (config: unknown, tensor_names: Iterable<string>): CheckpointPlan => {
   const parsed = openClipConfig(config)
-  const model = modelFromConfig(parsed)
+  const model = modelWith(parsed, (config as { readonly preprocess_cfg?: unknown }).preprocess_cfg)
   const available = new Set(tensor_names)
   const all = openClipSources(parsed, available)
   const missing = Object.keys(model.shapes).filter((name) => !available.has(all[name]?.tensor ?? ""))

@@ -61,8 +61,8 @@ export const clipModel = (config: ClipConfig): ClipModel => {
     config,
     preprocess: {
       image_size: vision_config.image_size,
-      image_mean: IMAGE_MEAN,
-      image_std: IMAGE_STD,
+      image_mean: config.image_mean ?? IMAGE_MEAN,
+      image_std: config.image_std ?? IMAGE_STD,
       resize: "shortest_side_center_crop"
     },
     max_text_length: text_config.max_position_embeddings,

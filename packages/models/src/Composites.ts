@@ -27,3 +27,9 @@ export const gelu = (x: Tensor): Tensor =>
   fused("Gelu", { x }) ?? tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
 
 export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))
+
+/** GELU by tanh, which some checkpoints are trained with; plain operations on every backend. */
+export const tanhGelu = (x: Tensor): Tensor => {
+  const cubic = tf.add(x, tf.mul(tf.mul(tf.mul(x, x), x), 0.044715))
+  return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
+}

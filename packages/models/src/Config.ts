@@ -4,7 +4,17 @@
  * What a config leaves out takes the value that transformers gives it; sizes of the towers have no default.
  */
 
-export type Activation = "gelu" | "quick_gelu"
+/** transformers' names; the approximations of GELU by tanh, `gelu_new` and `gelu_fast`, are the same function. */
+export const activations = ["gelu", "quick_gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu", "silu"] as const
+export type Activation = (typeof activations)[number]
+
+type Triple = readonly [number, number, number]
+
+/** How pixels are scaled, where it isn't as OpenAI's CLIP does it. */
+interface ImageScaling {
+  readonly image_mean?: Triple
+  readonly image_std?: Triple
+}
 
 export interface TowerConfig {
   readonly hidden_size: number
@@ -38,7 +48,7 @@ export interface BlipTextConfig extends TextConfig {
   readonly sep_token_id: number
 }
 
-export interface ClipConfig {
+export interface ClipConfig extends ImageScaling {
   readonly model_type: "clip"
   readonly architectures: ReadonlyArray<string>
   readonly projection_dim: number
@@ -47,7 +57,7 @@ export interface ClipConfig {
   readonly text_config: ClipTextConfig
 }
 
-export interface BlipConfig {
+export interface BlipConfig extends ImageScaling {
   readonly model_type: "blip"
   /** `BlipModel` has other contrastive heads than BLIP itself: see Blip.ts. */
   readonly architectures: ReadonlyArray<string>
@@ -133,6 +143,14 @@ class Section {
     return this.read(key, "true or false", (value) => typeof value === "boolean", fallback, true)
   }
 
+  triple(key: string): Triple | undefined {
+    const value = this.values[key]
+    if (value === undefined || value === null) return undefined
+    if (Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)) return value as unknown as Triple
+    this.wrong(key, "three numbers", value)
+    return undefined
+  }
+
   names(key: string): ReadonlyArray<string> {
     const is = (value: unknown): value is ReadonlyArray<string> =>
       Array.isArray(value) && value.every((item) => typeof item === "string")
@@ -151,7 +169,7 @@ const tower = (section: Section, hidden_act: Activation, layer_norm_eps: number)
     intermediate_size: section.size("intermediate_size"),
     num_hidden_layers: section.size("num_hidden_layers"),
     num_attention_heads: section.size("num_attention_heads"),
-    hidden_act: section.oneOf("hidden_act", ["gelu", "quick_gelu"], hidden_act),
+    hidden_act: section.oneOf("hidden_act", activations, hidden_act),
     layer_norm_eps: section.real("layer_norm_eps", layer_norm_eps)
   }
   if (config.hidden_size % config.num_attention_heads !== 0)
@@ -171,6 +189,11 @@ const vision = (section: Section, hidden_act: Activation): VisionConfig => {
   return config
 }
 
+const imageScaling = (root: Section): ImageScaling => {
+  const [image_mean, image_std] = [root.triple("image_mean"), root.triple("image_std")]
+  return { ...(image_mean && { image_mean }), ...(image_std && { image_std }) }
+}
+
 const clipConfig = (root: Section): ClipConfig => {
   const text = root.section("text_config")
   const model_type = text.oneOf("model_type", ["clip_text_model", "bert"], "clip_text_model")
@@ -180,6 +203,7 @@ const clipConfig = (root: Section): ClipConfig => {
     architectures: ["CLIPModel"],
     projection_dim: root.size("projection_dim", 512),
     logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
+    ...imageScaling(root),
     vision_config: vision(root.section("vision_config"), "quick_gelu"),
     text_config: {
       model_type,
@@ -203,6 +227,7 @@ const blipConfig = (root: Section): BlipConfig => {
     initializer_range: root.real("initializer_range", 0.02),
     tie_word_embeddings: root.flag("tie_word_embeddings", true),
     max_text_length: root.size("max_text_length", Math.min(40, max_position_embeddings)),
+    ...imageScaling(root),
     vision_config: vision(root.section("vision_config"), "gelu"),
     text_config: {
       model_type: "blip_text_model",

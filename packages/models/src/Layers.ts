@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { gelu, layerNorm, quickGelu } from "./Composites.ts"
+import { gelu, layerNorm, quickGelu, tanhGelu } from "./Composites.ts"
 import type { Activation } from "./Config.ts"
 import type { Weights } from "./Model.ts"
 
@@ -36,7 +36,20 @@ export const linear = (weights: Weights, name: string, x: Tensor): Tensor => {
 export const norm = (weights: Weights, name: string, x: Tensor, epsilon: number): Tensor =>
   layerNorm(x, weightOf(weights, `${name}.weight`), weightOf(weights, `${name}.bias`), epsilon)
 
-export const activate = (activation: Activation, x: Tensor): Tensor => (activation === "gelu" ? gelu(x) : quickGelu(x))
+export const activate = (activation: Activation, x: Tensor): Tensor => {
+  switch (activation) {
+    case "gelu":
+      return gelu(x)
+    case "quick_gelu":
+      return quickGelu(x)
+    case "relu":
+      return tf.relu(x)
+    case "silu":
+      return tf.mul(x, tf.sigmoid(x))
+    default:
+      return tanhGelu(x)
+  }
+}
 
 /** [B, T, D] to [B, H, T, D/H]. */
 export const splitHeads = (x_BTD: Tensor, num_heads: number): Tensor => {

@@ -1,7 +1,6 @@
 /**
- * preprocessor_config.json: how the images of a checkpoint are resized and scaled.
- *
- * transformers' CLIPImageProcessor and BlipImageProcessor, and the `preprocess_cfg` of open_clip_config.json.
+ * preprocessor_config.json: how the images of a checkpoint are resized and scaled, for transformers' CLIPImageProcessor and
+ * BlipImageProcessor; and open_clip's `preprocess_cfg`. Both are checked against what is implemented, and written.
  */
 import { ConfigError } from "./Config.ts"
 import type { Model, Preprocess } from "./Model.ts"
@@ -10,51 +9,64 @@ type Json = Readonly<Record<string, unknown>>
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-const isTriple = (value: unknown): value is readonly [number, number, number] =>
-  Array.isArray(value) && value.length === 3 && value.every((each) => Number.isFinite(each))
-
 /** A size is a number, a square, or a shortest edge. */
 const sideOf = (value: unknown): unknown =>
   isObject(value) ? (value["shortest_edge"] ?? (value["height"] === value["width"] ? value["height"] : value)) : value
 
-/** Settings that both image processors could be given, and the values implemented here. */
-const builtIn: Readonly<Record<string, ReadonlyArray<unknown>>> = {
-  do_resize: [true],
-  do_rescale: [true],
-  do_normalize: [true],
-  do_convert_rgb: [true],
-  resample: [3]
-}
-
-const problemsIn = (settings: Json, { image_size, resize }: Preprocess): ReadonlyArray<string> => {
-  const fixed = Object.entries(settings).filter(([key, value]) => builtIn[key]?.includes(value ?? true) === false)
-  const problems = fixed.map(([key, value]) => `${key}: expected ${builtIn[key]!.join()}, got ${JSON.stringify(value)}`)
+/** What a setting must be where it is given at all. */
+const wanted = ({ image_size, resize }: Preprocess): Json => {
   const crops = resize === "shortest_side_center_crop"
-  for (const key of ["size", ...(crops ? ["crop_size"] : [])]) {
-    const side = sideOf(settings[key])
-    if (side !== undefined && side !== image_size)
-      problems.push(`${key}: expected the model's image_size ${image_size}, got ${JSON.stringify(settings[key])}`)
+  return {
+    do_resize: true,
+    do_rescale: true,
+    do_normalize: true,
+    do_convert_rgb: true,
+    resample: 3,
+    do_center_crop: crops,
+    size: image_size,
+    ...(crops ? { crop_size: image_size } : {}),
+    interpolation: "bicubic",
+    mode: "RGB",
+    resize_mode: "shortest"
   }
-  const wantsCrop = settings["do_center_crop"]
-  if (typeof wantsCrop === "boolean" && wantsCrop !== crops) problems.push(`do_center_crop: expected ${crops}`)
+}
+
+/**
+ * The image_mean and image_std of settings that fit the model, as keys of its config. Throws a `ConfigError` that names a
+ * setting with no counterpart here.
+ */
+export const imageScalingIn = (settings: unknown, preprocess: Preprocess): Json => {
+  if (!isObject(settings)) return {}
+  const problems = Object.entries(wanted(preprocess)).flatMap(([key, expected]) => {
+    const given = settings[key]
+    if (given === undefined || given === null || sideOf(given) === expected) return []
+    return [`preprocessor_config.json: ${key}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(given)}`]
+  })
   const factor = settings["rescale_factor"]
-  if (typeof factor === "number" && Math.abs(factor * 255 - 1) > 1e-6) problems.push(`rescale_factor: expected 1 / 255`)
-  return problems
+  if (typeof factor === "number" && Math.abs(factor * 255 - 1) > 1e-6)
+    problems.push(`preprocessor_config.json: rescale_factor: expected 1 / 255, got ${factor}`)
+  if (problems.length > 0) throw new ConfigError(problems)
+  const image_mean = settings["image_mean"] ?? settings["mean"]
+  const image_std = settings["image_std"] ?? settings["std"]
+  return { ...(image_mean === undefined ? {} : { image_mean }), ...(image_std === undefined ? {} : { image_std }) }
 }
 
-const read = (preprocess: Preprocess, settings: Json): Preprocess => {
-  const problems = problemsIn(settings, preprocess)
-  const { image_mean = preprocess.image_mean, image_std = preprocess.image_std } = settings
-  if (!isTriple(image_mean)) problemsOf("image_mean", image_mean)
-  if (!isTriple(image_std)) problemsOf("image_std", image_std)
-  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `preprocessor_config.json: ${problem}`))
-  return { ...preprocess, image_mean, image_std }
+/** What transformers' image processor of this model is told. */
+export const preprocessorConfig = ({ preprocess, architecture }: Model): Json => {
+  const { image_size, image_mean, image_std, resize } = preprocess
+  const crops = resize === "shortest_side_center_crop"
+  return {
+    image_processor_type: architecture === "clip" ? "CLIPImageProcessor" : "BlipImageProcessor",
+    do_convert_rgb: true,
+    do_resize: true,
+    size: crops ? { shortest_edge: image_size } : { height: image_size, width: image_size },
+    resample: 3,
+    do_center_crop: crops,
+    ...(crops ? { crop_size: { height: image_size, width: image_size } } : {}),
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean,
+    image_std
+  }
 }
-
-function problemsOf(key: string, value: unknown): never {
-  throw new ConfigError([`preprocessor_config.json: ${key}: expected three numbers, got ${JSON.stringify(value)}`])
-}
-
-/** The model with its checkpoint's own image settings. Throws a `ConfigError` that names a setting with no counterpart. */
-export const withPreprocessor = (model: Model, settings: unknown): Model =>
-  isObject(settings) ? { ...model, preprocess: read(model.preprocess, settings) } : model

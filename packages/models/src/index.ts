@@ -10,11 +10,19 @@ export * from "./objectives/LanguageModeling.ts"
 export * from "./objectives/Matching.ts"
 export * from "./objectives/MomentumContrastive.ts"
 export * from "./Optimizers.ts"
-export { withPreprocessor } from "./PreprocessorConfig.ts"
+export { preprocessorConfig } from "./PreprocessorConfig.ts"
 export * from "./Presets.ts"
 export * from "./Random.ts"
 export * from "./Schedules.ts"
-export { byteLevelBPE, openAiBPE, type ByteLevelBPEFiles } from "./text/ByteLevelBPE.ts"
+export {
+  bpeOfMerges,
+  byteLevelBPE,
+  mergesFor,
+  openAiBPE,
+  vocabOfMerges,
+  type BPEOptions,
+  type ByteLevelBPEFiles
+} from "./text/ByteLevelBPE.ts"
 export { preCaption } from "./text/PreCaption.ts"
 export { SPECIAL_TOKENS } from "./text/SpecialTokens.ts"
 export type { Tokenizer } from "./text/Tokenizer.ts"

@@ -110,8 +110,15 @@ const bpe = (ids: ReadonlyMap<string, number>, ranks: ReadonlyMap<string, number
   }
 }
 
+export interface BPEOptions {
+  /** Treat the names of special tokens in a text as text. Default false. */
+  readonly literal?: boolean
+}
+
+const NEVER = /(?!)/
+
 /** Hugging Face's CLIPTokenizer: composed, spaces joined, lower case; padded with the end token. */
-export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles): Tokenizer => {
+export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles, options: BPEOptions = {}): Tokenizer => {
   const ids = new Map(Object.entries(vocab))
   const missing = [START, END].filter((token) => !ids.has(token))
   if (missing.length > 0) throw new Error(`vocab.json: ${missing.join(", ")} missing`)
@@ -120,7 +127,7 @@ export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles): Tokenizer =>
     start: ids.get(START)!,
     end,
     pad: end,
-    special: /(<\|startoftext\|>|<\|endoftext\|>)/,
+    special: options.literal === true ? NEVER : /(<\|startoftext\|>|<\|endoftext\|>)/,
     clean: (text) =>
       text
         .normalize("NFC")
@@ -144,17 +151,35 @@ const idsOfMerges = (ranks: ReadonlyMap<string, number>): ReadonlyMap<string, nu
  * OpenAI's and open_clip's SimpleTokenizer: texts are repaired first (`cleanText`), padding is 0. `merges`: the text of
  * bpe_simple_vocab_16e6.txt, unzipped.
  */
-export const openAiBPE = (merges: string): Tokenizer => {
+export const openAiBPE = (merges: string, options: BPEOptions = {}): Tokenizer => {
   const ranks = new Map([...readMerges(merges)].slice(0, NUM_MERGES))
   const ids = new Map([...idsOfMerges(ranks)].map(([piece, id]) => [openClipNames[piece] ?? piece, id]))
   return bpe(ids, ranks, {
     start: ids.get(openClipNames[START]!)!,
     end: ids.get(openClipNames[END]!)!,
     pad: 0,
-    special: /(<start_of_text>|<end_of_text>)/,
+    special: options.literal === true ? NEVER : /(<start_of_text>|<end_of_text>)/,
     clean: (text) => cleanText(text).toLowerCase()
   })
 }
 
 /** open_clip's names of the two special tokens. */
 const openClipNames: Readonly<Record<string, string>> = { [START]: "<start_of_text>", [END]: "<end_of_text>" }
+
+const OPEN_CLIP_HEADER = "#version: 0.2 open_clip"
+
+/** A merges.txt that says by itself which of the two tokenizers it belongs to. */
+export const mergesFor = (flavour: "transformers" | "open_clip", merges: string): string => {
+  const lines = merges.split(/\r?\n/).slice(merges.startsWith("#") ? 1 : 0)
+  return [flavour === "open_clip" ? OPEN_CLIP_HEADER : "#version: 0.2", ...lines].join("\n")
+}
+
+/** The ids that follow from the order of the merges, which is how both families number their pieces. */
+export const vocabOfMerges = (merges: string): Readonly<Record<string, number>> =>
+  Object.fromEntries(idsOfMerges(readMerges(merges)))
+
+/** The tokenizer of a text by `mergesFor`. */
+export const bpeOfMerges = (merges: string, options: BPEOptions = {}): Tokenizer =>
+  merges.startsWith(OPEN_CLIP_HEADER)
+    ? openAiBPE(merges, options)
+    : byteLevelBPE({ vocab: vocabOfMerges(merges), merges }, options)

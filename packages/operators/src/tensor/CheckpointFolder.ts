@@ -10,38 +10,25 @@
 import { defaultLimits, Files, openSafetensors, parseJson } from "@bootlace/data"
 import type { DataError, Limits, Safetensors } from "@bootlace/data"
 import type { HostTensor, HostTensors } from "@bootlace/engine"
-import { planHuggingFace, planOpenClip, withPreprocessor } from "@bootlace/models"
+import { planHuggingFace, planOpenClip } from "@bootlace/models"
 import type { CheckpointPlan, Model, Tokenizer, WeightSource } from "@bootlace/models"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { join } from "node:path"
+import { attemptCheckpoint, CheckpointError } from "./CheckpointError.ts"
 import { readTokenizer } from "./CheckpointTokenizer.ts"
-
-/** A folder that no model can be made of, in words for a person. */
-export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
-  folder: Schema.String,
-  detail: Schema.String,
-  hint: Schema.optionalKey(Schema.String)
-}) {
-  override get message(): string {
-    return `no usable checkpoint  ${this.folder}  ${this.detail}${this.hint === undefined ? "" : `\nhint: ${this.hint}`}`
-  }
-}
+import type { CheckpointFormat } from "./CheckpointTokenizer.ts"
 
 export interface CheckpointFolder {
-  readonly format: "transformers" | "open_clip"
+  readonly format: CheckpointFormat
   readonly model: Model
   readonly weights: HostTensors
   /** Undefined where the folder has no tokenizer files. */
   readonly tokenizer: Tokenizer | undefined
+  /** What `tokenizerOf` makes the same tokenizer of; undefined where no such text says it. */
+  readonly vocabulary: string | undefined
   /** Weights of heads that the checkpoint's class doesn't have; they hold initial values. */
   readonly missing: ReadonlyArray<string>
 }
-
-export const attemptCheckpoint = <A>(folder: string, evaluate: () => A): Effect.Effect<A, CheckpointError> =>
-  Effect.try({
-    try: evaluate,
-    catch: (cause) => new CheckpointError({ folder, detail: cause instanceof Error ? cause.message : String(cause) })
-  })
 
 const readJson = Effect.fnUntraced(function* (folder: string, name: string, limits: Limits) {
   const files = yield* Files
@@ -161,7 +148,7 @@ const formats = {
 } as const
 
 /** A repository may hold both; then transformers' files are read. */
-const formatOf = (names: ReadonlyArray<string>): keyof typeof formats | undefined =>
+const formatOf = (names: ReadonlyArray<string>): CheckpointFormat | undefined =>
   names.includes("config.json") ? "transformers" : names.includes("open_clip_config.json") ? "open_clip" : undefined
 
 /** Reads config, weights, tokenizer and image settings. Nothing outside the folder is touched. */
@@ -180,13 +167,19 @@ export const readCheckpointFolder = (
       const { config: configFile, weights: weightsFile, plan: planOf } = formats[format]
       const config = yield* readJson(folder, configFile, limits)
       const shards = yield* openShards(folder, names, weightsFile, limits)
-      const plan = yield* attemptCheckpoint(folder, () => planOf(config, shards.keys()))
-      const weights = yield* readWeights(folder, plan, shards)
       const settings = names.includes("preprocessor_config.json")
         ? yield* readJson(folder, "preprocessor_config.json", limits)
         : undefined
-      const model = yield* attemptCheckpoint(folder, () => withPreprocessor(plan.model, settings))
-      const tokenizer = yield* readTokenizer(folder, names, format, limits)
-      return { format, model, weights, tokenizer, missing: plan.missing }
+      const plan = yield* attemptCheckpoint(folder, () => planOf(config, shards.keys(), settings))
+      const weights = yield* readWeights(folder, plan, shards)
+      const text = yield* readTokenizer(folder, names, format, limits)
+      return {
+        format,
+        model: plan.model,
+        weights,
+        tokenizer: text?.tokenizer,
+        vocabulary: text?.vocabulary,
+        missing: plan.missing
+      }
     })
   )

@@ -1,18 +1,72 @@
-/** The tokenizer of a checkpoint folder: CLIP's byte-level BPE in transformers' or OpenAI's files, or BERT's vocab.txt. */
+/**
+ * The tokenizer of a checkpoint folder, from whichever files are there.
+ *
+ *   vocab.json + merges.txt    CLIP's byte-level BPE, as transformers names it
+ *   *.txt.gz                   the same merges, as OpenAI's code ships them
+ *   vocab.txt                  BERT's WordPiece
+ *   tokenizer.json             either, where nothing else is there
+ */
 import { Files, parseJson } from "@bootlace/data"
 import type { Limits } from "@bootlace/data"
-import { byteLevelBPE, openAiBPE, wordPiece } from "@bootlace/models"
-import type { ByteLevelBPEFiles, Tokenizer } from "@bootlace/models"
+import { byteLevelBPE, mergesFor, openAiBPE, vocabOfMerges, wordPiece } from "@bootlace/models"
+import type { Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"
-import { attemptCheckpoint, CheckpointError } from "./CheckpointFolder.ts"
+import { attemptCheckpoint, CheckpointError } from "./CheckpointError.ts"
 
 const unzip = promisify(gunzip)
 
+export type CheckpointFormat = "transformers" | "open_clip"
+
+export interface CheckpointTokenizer {
+  readonly tokenizer: Tokenizer
+  /** What `tokenizerOf` makes the same tokenizer of; undefined where ids don't follow from the files' order. */
+  readonly vocabulary: string | undefined
+}
+
+type Vocab = Readonly<Record<string, number>>
+
+const ofMerges = (format: CheckpointFormat, merges: string, vocab?: Vocab): CheckpointTokenizer => {
+  const vocabulary = mergesFor(format, merges)
+  if (format === "open_clip") return { tokenizer: openAiBPE(merges), vocabulary }
+  const usual = vocabOfMerges(vocabulary)
+  const given = vocab ?? usual
+  const same = Object.entries(usual).every(([piece, id]) => given[piece] === id)
+  return { tokenizer: byteLevelBPE({ vocab: given, merges }), vocabulary: same ? vocabulary : undefined }
+}
+
+const ofLines = (vocabulary: string): CheckpointTokenizer => ({ tokenizer: wordPiece(vocabulary), vocabulary })
+
+interface TokenizerJson {
+  readonly model?: {
+    readonly type?: string
+    readonly vocab?: Vocab
+    readonly merges?: ReadonlyArray<string | readonly [string, string]>
+  }
+  readonly added_tokens?: ReadonlyArray<{ readonly id: number; readonly content: string }>
+}
+
+/** The two kinds of tokenizer.json that CLIP and BLIP have. Throws on others. */
+const ofTokenizerJson = (
+  format: CheckpointFormat,
+  { model, added_tokens = [] }: TokenizerJson
+): CheckpointTokenizer => {
+  const vocab = { ...model?.vocab, ...Object.fromEntries(added_tokens.map(({ id, content }) => [content, id])) }
+  if (model?.type === "BPE") {
+    const pairs = (model.merges ?? []).map((pair) => (typeof pair === "string" ? pair : pair.join(" ")))
+    return ofMerges(format, ["#version: 0.2", ...pairs, ""].join("\n"), vocab)
+  }
+  if (model?.type !== "WordPiece") throw new Error(`tokenizer.json: expected BPE or WordPiece, got ${model?.type}`)
+  const lines: Array<string> = []
+  for (const [piece, id] of Object.entries(vocab)) lines[id] = piece
+  if (Object.keys(lines).length !== lines.length) throw new Error("tokenizer.json: ids have holes")
+  return ofLines(`${lines.join("\n")}\n`)
+}
+
 /** OpenAI's file is gzipped text of 1.3 MB; a limit keeps a bomb out. */
-const readMergesFile = Effect.fnUntraced(function* (folder: string, name: string, limits: Limits) {
+const unzipped = Effect.fnUntraced(function* (folder: string, name: string, limits: Limits) {
   const files = yield* Files
   const bytes = yield* files.read(join(folder, name))
   const plain = yield* Effect.tryPromise({
@@ -26,25 +80,31 @@ const readMergesFile = Effect.fnUntraced(function* (folder: string, name: string
 export const readTokenizer = Effect.fnUntraced(function* (
   folder: string,
   names: ReadonlyArray<string>,
-  format: "transformers" | "open_clip",
+  format: CheckpointFormat,
   limits: Limits
 ) {
   const files = yield* Files
   const text = (name: string) => Effect.map(files.read(join(folder, name)), (bytes) => new TextDecoder().decode(bytes))
+  const json = Effect.fnUntraced(function* (name: string) {
+    const bytes = yield* files.read(join(folder, name))
+    return yield* attemptCheckpoint(folder, () => parseJson(bytes, limits, { file: name }))
+  })
+  const attempt = (make: () => CheckpointTokenizer) => attemptCheckpoint(folder, make)
   const gzipped = names.find((name) => name.endsWith(".txt.gz"))
-  if (format === "open_clip" && gzipped !== undefined) {
-    const merges = yield* readMergesFile(folder, gzipped, limits)
-    return (yield* attemptCheckpoint(folder, () => openAiBPE(merges))) as Tokenizer
+  if (gzipped !== undefined) {
+    const merges = yield* unzipped(folder, gzipped, limits)
+    return yield* attempt(() => ofMerges(format, merges))
   }
   if (names.includes("vocab.json") && names.includes("merges.txt")) {
-    const bytes = yield* files.read(join(folder, "vocab.json"))
+    const vocab = yield* json("vocab.json")
     const merges = yield* text("merges.txt")
-    return (yield* attemptCheckpoint(folder, () => {
-      const vocab = parseJson(bytes, limits, { file: "vocab.json" }) as ByteLevelBPEFiles["vocab"]
-      return format === "open_clip" ? openAiBPE(merges) : byteLevelBPE({ vocab, merges })
-    })) as Tokenizer
+    return yield* attempt(() => ofMerges(format, merges, vocab as Vocab))
   }
-  if (!names.includes("vocab.txt")) return undefined
-  const vocabulary = yield* text("vocab.txt")
-  return (yield* attemptCheckpoint(folder, () => wordPiece(vocabulary))) as Tokenizer
+  if (names.includes("vocab.txt")) {
+    const vocabulary = yield* text("vocab.txt")
+    return yield* attempt(() => ofLines(vocabulary))
+  }
+  if (!names.includes("tokenizer.json")) return undefined
+  const parsed = yield* json("tokenizer.json")
+  return yield* attempt(() => ofTokenizerJson(format, parsed as TokenizerJson))
 })
