@@ -26,6 +26,7 @@ const read: Readonly<Record<string, ReadonlyArray<string>>> = {
 /** Keys that change nothing for a model of this family: training only, tokenizer, bookkeeping. */
 const silent = [
   "cast_dtype",
+  "preprocess_cfg",
   "custom_text",
   "patch_dropout",
   "hf_tokenizer_name",

@@ -1,7 +1,8 @@
 /**
- * InitModel: a model with fresh weights; what an entry of `models:` in a pipeline file is.
+ * InitModel: a model with fresh weights, or a checkpoint's; what an entry of `models:` in a pipeline file is.
  *
  *   vocabulary   vocab.txt, as BuildVocabulary makes it   ->   model
+ *   path         a folder of transformers or open_clip, which brings its own vocabulary   ->   model
  *
  * Sizes come from a preset, from keys of Hugging Face's config.json, or from a preset with some keys changed. Weights are drawn
  * as the papers' code draws them, keyed by (seed, weight name).
@@ -12,6 +13,8 @@ import { modelFromConfig, preset, presetNames, tokenizerOf, wordPiece } from "@b
 import type { Model } from "@bootlace/models"
 import type { HostTensors } from "@bootlace/engine"
 import { Effect, Schema } from "effect"
+import { resolve } from "node:path"
+import { loadCheckpoint } from "./tensor/LoadCheckpoint.ts"
 import { writeModel } from "./tensor/ModelArtifact.ts"
 
 const architectures = ["clip", "blip"] as const
@@ -24,10 +27,17 @@ const Config = Schema.Struct({
     Schema.Record(Schema.String, Schema.Json).annotate({
       description: "keys of Hugging Face's config.json: over the preset's, or without a preset all of them"
     })
+  ),
+  path: Schema.optionalKey(
+    Schema.NonEmptyString.annotate({
+      description: "a checkpoint folder, from the pipeline file's folder on; under another path it is loaded again"
+    })
   )
 }).check(
   Schema.makeFilter((config) => {
-    if (config.preset === undefined) return config.config !== undefined || "expected preset or config"
+    if (config.path !== undefined)
+      return (config.preset ?? config.config) === undefined || "path stands alone: the checkpoint has its own config"
+    if (config.preset === undefined) return config.config !== undefined || "expected preset, config or path"
     const names = presetNames(config.architecture)
     return names.includes(config.preset) || `no preset ${config.preset} for ${config.architecture}: ${names.join(", ")}`
   })
@@ -75,27 +85,34 @@ const readVocabulary = (node: string, artifact: Artifact | undefined) =>
     ? Effect.fail(new NodeError({ code: "R208", node, detail: "a new model needs a vocabulary; none is wired" }))
     : artifact.read("vocab.txt").pipe(Effect.map((bytes) => new TextDecoder().decode(bytes)))
 
+const fresh = Effect.fnUntraced(function* (node: string, config: Config, seed: number, artifact: Artifact | undefined) {
+  const vocabulary = yield* readVocabulary(node, artifact)
+  return yield* Effect.try({
+    try: () => make(config, vocabulary, seed),
+    catch: (cause) =>
+      new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
+  })
+})
+
 export const InitModel = Operator.fold({
   name: "InitModel",
   version: 1,
   description: "A model of a preset's or a config's sizes with fresh weights.",
   config: Config,
-  inputs: { vocabulary: { artifact: "vocabulary" } },
+  inputs: { vocabulary: { artifact: "vocabulary", optional: true } },
   outputs: { model: "model" },
   random: true,
   body: {
-    open: ({ node, config, seed, artifacts, writer }) =>
+    open: ({ node, config, seed, artifacts, writer, directory }) =>
       Effect.succeed({
         step: () => Effect.void,
         snapshot: Effect.succeed({}),
         restore: () => Effect.void,
         finish: Effect.gen(function* () {
-          const vocabulary = yield* readVocabulary(node, artifacts["vocabulary"])
-          const model = yield* Effect.try({
-            try: () => make(config, vocabulary, seed),
-            catch: (cause) =>
-              new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
-          })
+          const model =
+            config.path === undefined
+              ? yield* fresh(node, config, seed, artifacts["vocabulary"])
+              : yield* loadCheckpoint(node, config.architecture, resolve(directory, config.path))
           yield* writeModel(writer, model)
           const sizes = Object.values(model.weights).map(({ data }) => data.length)
           return { parameters: sizes.reduce((sum, size) => sum + size, 0) }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest"
+import { Files } from "@bootlace/data"
 import { InitModel } from "../src/InitModel.ts"
 import { readModel } from "../src/tensor/ModelArtifact.ts"
+import { readCheckpointFolder } from "../src/tensor/CheckpointFolder.ts"
 import { encodeTensors } from "../src/tensor/TensorFile.ts"
 import { operatorContract } from "./contract.ts"
 import { artifactOf, failureOf, filesFingerprint, readJson, runFold, runIn } from "./inMemory.ts"
@@ -15,7 +17,8 @@ operatorContract(InitModel, {
       config: { architecture: "blip", preset: "clip-vit-bert" },
       names: /no preset clip-vit-bert for blip: nano, micro/
     },
-    { config: { architecture: "clip" }, names: /expected preset or config/ }
+    { config: { architecture: "clip" }, names: /expected preset, config or path/ },
+    { config: { architecture: "clip", preset: "nano", path: "x" }, names: /path stands alone/ }
   ]
 })
 
@@ -72,5 +75,22 @@ describe("a model artifact", () => {
     )
     const cut = artifactOf("model", { ...files, "model.safetensors": files["model.safetensors"]!.slice(0, 100) })
     expect(String(await failureOf({}, readModel("node", cut)))).toMatch(/R401/)
+  })
+
+  it.each([
+    ["clip", "clip_gelu"],
+    ["clip", "openclip_tiny"],
+    ["blip", "blip_caption"]
+  ])("loads a checkpoint folder, tokenizer and all: %s, %s", async (architecture, path) => {
+    const directory = new URL("../../../test/parity", import.meta.url).pathname
+    const given = { config: { architecture, path }, directory, layer: Files.layer }
+    const { files } = await runIn(given, runFold(InitModel, given, []))
+    const { model, tokenizer } = await runIn({}, readModel("node", artifactOf("model", files)))
+    expect(model.architecture).toBe(architecture)
+    const expected = await runIn(given, readCheckpointFolder(`${directory}/${path}`))
+    const text = "A caf\u00C3\u00A9, two dogs"
+    expect(tokenizer.encode(text, 30)).toEqual(expected.tokenizer!.encode(text, 30))
+    const wrong = { ...given, config: { architecture: architecture === "clip" ? "blip" : "clip", path } }
+    expect(await failureOf(wrong, runFold(InitModel, wrong, []))).toMatchObject({ code: "R208" })
   })
 })

@@ -1,0 +1,20 @@
+/** A checkpoint folder as the model of a node. */
+import { NodeError } from "@bootlace/graph"
+import { Effect } from "effect"
+import { readCheckpointFolder } from "./CheckpointFolder.ts"
+
+/** Fails with R208 where the folder can't be used, or is a model of another architecture. */
+export const loadCheckpoint = Effect.fnUntraced(function* (
+  node: string,
+  architecture: "clip" | "blip",
+  folder: string
+) {
+  const fail = (detail: string): NodeError => new NodeError({ code: "R208", node, detail })
+  const { model, weights, vocabulary } = yield* readCheckpointFolder(folder).pipe(
+    Effect.mapError((error) => fail(error.message))
+  )
+  if (model.architecture !== architecture)
+    return yield* fail(`architecture says ${architecture}, ${folder} holds a ${model.architecture} model`)
+  if (vocabulary === undefined) return yield* fail(`${folder} has no tokenizer that can be kept with the model`)
+  return { model, weights, vocabulary }
+})
