@@ -13,7 +13,7 @@ import { resolve } from "node:path"
 import { checkFolder } from "./parity/CheckFolder.ts"
 import type { Row } from "./parity/CheckFolder.ts"
 
-const widths = [22, 62, 8, 8]
+const widths = [34, 62, 8, 8]
 
 const show = (value: number): string => (Number.isInteger(value) ? String(value) : value.toExponential(1))
 

@@ -16,9 +16,15 @@ const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/gu
 
 const ACCENT = /\p{Mn}/gu
 
-/** The text as pieces are looked up in it; words still joined to their punctuation. */
+/** Letters are lowered one by one, so a sigma at a word's end stays the usual one. The text as pieces are looked up in it; words still joined to their punctuation. */
 export const normalizeText = (text: string): string =>
-  text.replace(DROPPED, "").replace(IDEOGRAPH, " $& ").normalize("NFD").replace(ACCENT, "").toLowerCase()
+  text
+    .replace(DROPPED, "")
+    .replace(IDEOGRAPH, " $& ")
+    .normalize("NFD")
+    .replace(ACCENT, "")
+    .replaceAll("\u03A3", "\u03C3")
+    .toLowerCase()
 
 export const bertWords = (text: string): ReadonlyArray<string> =>
   normalizeText(text)

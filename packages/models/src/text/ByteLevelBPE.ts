@@ -132,6 +132,8 @@ export const byteLevelBPE = ({ vocab, merges }: ByteLevelBPEFiles, options: BPEO
       text
         .normalize("NFC")
         .replace(/\p{White_Space}+/gu, " ")
+        // Letter by letter: a sigma at a word's end stays the usual one.
+        .replaceAll("\u03A3", "\u03C3")
         .toLowerCase()
   })
 }
