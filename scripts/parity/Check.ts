@@ -100,7 +100,8 @@ export const worstOf = Effect.fnUntraced(function* <A, E, R>(
   for (const item of items) {
     const result = yield* Effect.result(error(item))
     const value = result._tag === "Success" ? result.success : Infinity
-    if (!(value <= worst)) [worst, note] = [value, `${item}${result._tag === "Failure" ? `: ${result.failure}` : ""}`]
+    const why = result._tag === "Failure" ? `: ${String(result.failure)}` : ""
+    if (!(value <= worst)) [worst, note] = [value, String(item) + why]
   }
   const base = measured(check, worst, tolerance)
   return base.ok ? base : { ...base, note }

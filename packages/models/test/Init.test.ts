@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import type { BlipConfig } from "../src/Config.ts"
 import { modelFromConfig } from "../src/ModelFromConfig.ts"
 import { preset } from "../src/Presets.ts"
 
@@ -51,8 +52,10 @@ describe("initial weights of BLIP", () => {
     "text_encoder.embeddings.word_embeddings.weight",
     "text_encoder.encoder.layer.1.crossattention.self.key.weight",
     "text_decoder.cls.predictions.transform.dense.weight"
-  ])("%s has standard deviation 0.02", (name) => {
-    assert.closeTo(std(blipArrays[name]!) / 0.02, 1, 0.05)
+  ])("%s has the preset's standard deviation, and 0.02 at the published width", (name) => {
+    const { initializer_range } = preset("blip", "tiny") as BlipConfig
+    assert.closeTo(std(blipArrays[name]!) / initializer_range, 1, 0.05)
+    assert.strictEqual((preset("blip", "vit-b-16") as BlipConfig).initializer_range, 0.02)
   })
 
   it("starts at temp 0.07, with norms 1 and biases 0", () => {

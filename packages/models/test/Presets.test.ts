@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { ConfigError } from "../src/Config.ts"
+import { activations, ConfigError } from "../src/Config.ts"
 import { modelFromConfig } from "../src/ModelFromConfig.ts"
 import { preset, presetNames } from "../src/Presets.ts"
 import { SPECIAL_TOKENS } from "../src/text/SpecialTokens.ts"
@@ -63,7 +63,7 @@ describe("configs", () => {
     const config = {
       ...good,
       projection_dim: "64",
-      vision_config: { ...good.vision_config, patch_size: 7, hidden_act: "relu" },
+      vision_config: { ...good.vision_config, patch_size: 7, hidden_act: "mish" },
       text_config: { ...good.text_config, num_attention_heads: 5, vocab_size: undefined }
     }
     assert.deepStrictEqual(
@@ -72,7 +72,7 @@ describe("configs", () => {
         'projection_dim: expected a positive integer, got "64"',
         "text_config.num_attention_heads: expected a divisor of hidden_size 32, got 5",
         "text_config.vocab_size: expected a positive integer, got nothing",
-        'vision_config.hidden_act: expected "gelu" or "quick_gelu", got "relu"',
+        `vision_config.hidden_act: expected ${activations.map((name) => `"${name}"`).join(" or ")}, got "mish"`,
         "vision_config.patch_size: expected a divisor of image_size 16, got 7"
       ].sort()
     )

@@ -17,8 +17,11 @@ const slowly = (
   vocab_size: number
 ): ReadonlyArray<string> => {
   const words = [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
-  const split = words.map(([word, count]) => ({ pieces: [...word].map((c, i) => (i === 0 ? c : `##${c}`)), count }))
-  const alphabet = [...new Set(words.flatMap(([word]) => [...word]))].sort(
+  const split = words.map(([word, count]) => ({
+    pieces: Array.from(word).map((c, i) => (i === 0 ? c : `##${c}`)),
+    count
+  }))
+  const alphabet = [...new Set(words.flatMap(([word]) => Array.from(word)))].sort(
     (a, b) => a.codePointAt(0)! - b.codePointAt(0)!
   )
   assert.isAtMost(alphabet.length, alphabetSize)

@@ -60,7 +60,7 @@ const bytePieces = (word: string): ReadonlyArray<string> => {
 }
 
 const decodePieces = (text: string): string => {
-  const bytes = [...text.replaceAll(WORD_END, " ")].flatMap(
+  const bytes = Array.from(text.replaceAll(WORD_END, " ")).flatMap(
     (character) => BYTE_OF.get(character) ?? (character === " " ? 32 : [])
   )
   return new TextDecoder().decode(Uint8Array.from(bytes)).trim()

@@ -49,7 +49,7 @@ const windows = [
   WINDOWS_1252,
   ...["windows-1251", "windows-1250", "windows-1253", "windows-1254", "windows-1257"].map(named)
 ]
-const charmaps = [LATIN1, ...windows, named("iso-8859-2"), named("macintosh"), charmap([...CP437])]
+const charmaps = [LATIN1, ...windows, named("iso-8859-2"), named("macintosh"), charmap(Array.from(CP437))]
 
 /** Bytes as a string of characters 0 to FF, on which regular expressions work. */
 const encode = (text: string, { bytes }: Charmap): string | undefined => {

@@ -100,8 +100,8 @@ class Joining {
   constructor(words: ReadonlyArray<readonly [string, number]>, alphabet: ReadonlyArray<string>) {
     for (const char of alphabet) this.idOf(char)
     const known = new Set(alphabet)
-    const letters = (word: string): Array<string> => [...word].map((char, i) => (i === 0 ? char : `##${char}`))
-    const spelled = words.filter(([word]) => [...word].every((char) => known.has(char)))
+    const letters = (word: string): Array<string> => Array.from(word).map((char, i) => (i === 0 ? char : `##${char}`))
+    const spelled = words.filter(([word]) => Array.from(word).every((char) => known.has(char)))
     for (const piece of [...new Set(spelled.flatMap(([word]) => letters(word)))].sort()) this.idOf(piece)
     this.words = spelled.map(([word, count]) => ({ pieces: letters(word).map((piece) => this.idOf(piece)), count }))
     const touched = new Set<number>()

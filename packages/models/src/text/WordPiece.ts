@@ -43,7 +43,7 @@ const idsOf = (pieces: ReadonlyArray<string>): ReadonlyMap<string, number> => {
 
 /** The ids of one word's pieces, or undefined when it can't be cut. */
 const cut = (word: string, ids: ReadonlyMap<string, number>): ReadonlyArray<number> | undefined => {
-  const chars = [...word]
+  const chars = Array.from(word)
   if (chars.length > MAX_CHARS) return undefined
   const found: Array<number> = []
   for (let start = 0; start < chars.length;) {
