@@ -14,9 +14,11 @@ describe.each(files)("pipelines/micro/%s", (file) => {
     const store = emptyFolder()
     const first = await runJson([pipeline, "--store", store])
     expect(first.status).toBe("done")
-    for (const [id, node] of Object.entries(first.nodes)) {
-      expect(node.cached, `${id} is computed`).toBe(false)
-      expect(node.artifact, id).toMatch(/^[0-9a-f]{64}$/)
+    const computed = new Set(Object.values(first.nodes).flatMap(({ cached, artifact }) => (cached ? [] : [artifact])))
+    for (const node of Object.values(first.nodes)) {
+      expect(node.artifact).toMatch(/^[0-9a-f]{64}$/)
+      // Two nodes that say the same are computed once: the other finds its artifact.
+      expect(computed).toContain(node.artifact)
     }
     const again = await runJson([pipeline, "--store", store])
     expect(Object.values(again.nodes).every(({ cached }) => cached)).toBe(true)

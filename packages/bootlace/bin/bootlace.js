@@ -19,5 +19,5 @@ if (found[0] < needed[0] || (found[0] === needed[0] && found[1] < needed[1])) {
 } else {
   if (nodeModule.enableCompileCache) nodeModule.enableCompileCache()
   const source = new URL("../src/main.ts", import.meta.url)
-  import(existsSync(source) ? source.href : new URL("../dist/main.js", import.meta.url).href)
+  void import(existsSync(source) ? source.href : new URL("../dist/main.js", import.meta.url).href)
 }

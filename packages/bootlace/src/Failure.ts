@@ -34,6 +34,12 @@ export const failureText = (error: unknown): string => {
   return isMessage(error) ? error.message : String(error)
 }
 
+/** Sources are opened before anything runs: one that names no data, or a package that isn't there, is a mistake of the pipeline. */
+const missingData: ReadonlySet<string> = new Set(["R110", "R111"])
+
+export const isMissingData = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "code" in error && missingData.has(String(error.code))
+
 /** Diagnostics of a pipeline are bad usage; whatever else fails can be run again. */
 export const exitCodeOf = (error: unknown): number => {
   if (error instanceof Failure) return error.exit

@@ -111,8 +111,8 @@ export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, optio
     try: () => pixelsOf(sharp(bytes, input), header.cmyk, options.alpha ?? "drop"),
     catch: (cause) => damaged(where, cause)
   })
-  const sides = [header.width, header.height].sort()
-  if (sides.join() !== [rgb.width, rgb.height].sort().join()) {
+  const sides = [header.width, header.height].toSorted((a, b) => a - b)
+  if (sides.join() !== [rgb.width, rgb.height].toSorted((a, b) => a - b).join()) {
     return yield* new DataError({
       code: "BadImage",
       ...where,

@@ -115,14 +115,15 @@ describe("Train", () => {
   })
 
   it("lowers all three losses of BLIP, with its twin", async () => {
-    const config = { ...three, steps: 120, batch_size: 32, learning_rate: 1e-3 }
+    const config = { ...three, steps: 300, batch_size: 32, learning_rate: 2e-3 }
     const { files } = await train(blip, config, { itc: { queue_size: 0, momentum: 0.9 } })
     const entries = history(files)
-    expect(entries.map(({ step }) => step)).toEqual(Array.from({ length: 120 }, (_, step) => step))
-    const fell = (loss: string) => meanOf(entries.slice(-10), loss) / entries[0]![loss]!
-    expect(fell("itc_loss")).toBeLessThan(0.5)
-    expect(fell("itm_loss")).toBeLessThan(0.9)
-    expect(fell("lm_loss")).toBeLessThan(0.7)
+    expect(entries.map(({ step }) => step)).toEqual(Array.from({ length: 300 }, (_, step) => step))
+    const last = (loss: string) => meanOf(entries.slice(-10), loss)
+    expect(last("itc_loss")).toBeLessThan(0.2)
+    // A guess that knows only that one pair in three matches stays at 0.637.
+    expect(last("itm_loss")).toBeLessThan(0.45)
+    expect(last("lm_loss")).toBeLessThan(1.2)
   })
 
   it("overwrites the oldest rows of the queues, around the end", async () => {

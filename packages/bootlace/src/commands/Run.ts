@@ -10,7 +10,7 @@ import { lastRun, overBudget, runPlan } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
-import { Failure, failureText } from "../Failure.ts"
+import { Failure, failureText, isMissingData, usage } from "../Failure.ts"
 import type { RunOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import type { LoadedPipeline } from "../LoadPipeline.ts"
@@ -67,6 +67,7 @@ const finish = Effect.fnUntraced(function* (record: RunRecord, loaded: LoadedPip
 /** What went wrong, and how to go on; what has been explained already passes through. */
 const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options: RunOptions) {
   if (error instanceof Failure) return yield* error
+  if (isMissingData(error)) return yield* usage(failureText(error))
   if (options.json) {
     const last = lastRun(options.store, (record) => record.plan === plan.hash).pipe(Effect.provide(Files.layer))
     const record = yield* Effect.orElseSucceed(last, () => undefined)

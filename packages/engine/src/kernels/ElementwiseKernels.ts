@@ -94,7 +94,7 @@ export const elementwiseKernels: ReadonlyArray<Kernel> = [
   kernel("Relu6", "float32", ({ x }) => binary("Min", unary("Relu", x!), float(6))),
   kernel("Step", "float32; only alpha 0", ({ x }, { alpha }) =>
     (alpha as number | undefined)
-      ? fail(`alpha ${String(alpha)}; only 0 is supported`)
+      ? fail(`alpha ${JSON.stringify(alpha)}; only 0 is supported`)
       : cast(binary("Greater", x!, float(0)), "float32")
   ),
   kernel("ClipByValue", number, ({ x }, { clipValueMin, clipValueMax }) => {
