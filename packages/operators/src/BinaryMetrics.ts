@@ -10,8 +10,7 @@
 import { Operator } from "@bootlace/graph"
 import type { Batch, Metrics } from "@bootlace/graph"
 import { Effect, Schema } from "effect"
-import { collectRows } from "./CollectedRows.ts"
-import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
+import { measuredRows } from "./metrics/MeasuredRows.ts"
 import { atThreshold, averagePrecision, rocAuc } from "./metrics/Ranking.ts"
 import type { Scored } from "./metrics/Ranking.ts"
 import { flagsIn, onRows, scoresIn, textsIn } from "./RowValues.ts"
@@ -60,24 +59,16 @@ export const BinaryMetrics = Operator.fold({
   outputs: { metrics: "metrics" },
   body: {
     open: ({ node, config: { threshold }, writer }) =>
-      Effect.sync(() => {
-        const rows = collectRows()
-        return {
-          step: (_, batch) =>
-            onRows(node, () => {
-              scoresIn(node, batch, "score")
-              flagsIn(node, batch, "flag")
-              rows.add(batch)
-            }),
-          snapshot: onRows(node, rows.snapshot),
-          restore: (files) => onRows(node, () => rows.restore(files)),
-          finish: Effect.gen(function* () {
-            const all = rows.all()
-            if (all === undefined) return yield* noRows(node)
-            const metrics = yield* onRows(node, () => measureAll(node, all, threshold))
-            return yield* writeMetrics(node, writer, metrics)
-          })
-        }
-      })
+      Effect.sync(() =>
+        measuredRows({
+          node,
+          writer,
+          check: (batch) => {
+            scoresIn(node, batch, "score")
+            flagsIn(node, batch, "flag")
+          },
+          measure: (rows) => onRows(node, () => ({ metrics: measureAll(node, rows, threshold) }))
+        })
+      )
   }
 })

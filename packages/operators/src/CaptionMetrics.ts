@@ -14,10 +14,9 @@ import { columnOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
 import { Effect } from "effect"
-import { collectRows } from "./CollectedRows.ts"
 import { bleu } from "./metrics/Bleu.ts"
 import { ciderD, documentFrequency } from "./metrics/Cider.ts"
-import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
+import { measuredRows } from "./metrics/MeasuredRows.ts"
 import { rougeL } from "./metrics/RougeL.ts"
 import { tokenF1 } from "./metrics/TokenF1.ts"
 import { words } from "./metrics/Words.ts"
@@ -78,23 +77,13 @@ export const CaptionMetrics = Operator.fold({
   outputs: { metrics: "metrics" },
   body: {
     open: ({ node, writer }) =>
-      Effect.sync(() => {
-        const rows = collectRows()
-        return {
-          step: (_, batch) =>
-            onRows(node, () => {
-              textsIn(node, batch, "reference")
-              rows.add(batch)
-            }),
-          snapshot: onRows(node, rows.snapshot),
-          restore: (files) => onRows(node, () => rows.restore(files)),
-          finish: Effect.gen(function* () {
-            const all = rows.all()
-            if (all === undefined) return yield* noRows(node)
-            const { metrics, examples } = yield* onRows(node, () => measure(node, all))
-            return yield* writeMetrics(node, writer, metrics, examples)
-          })
-        }
-      })
+      Effect.sync(() =>
+        measuredRows({
+          node,
+          writer,
+          check: (batch) => textsIn(node, batch, "reference"),
+          measure: (rows) => onRows(node, () => measure(node, rows))
+        })
+      )
   }
 })

@@ -146,6 +146,15 @@ export const Filter = Operator.route({
   openInputs: true,
   ports: ["kept", "rejected"],
   rewrite: rewriteFilter,
+  check: ({ keep }, wired) => {
+    const columns = Object.keys(wired).filter((name) => name !== "threshold" && name !== "model")
+    const known = wired["model"] === undefined ? columns : [...columns, "match_probability", "itc_score"]
+    const unknown = Object.keys(keep).filter((name) => !columns.includes(name))
+    const message = `no column of this name is wired: ${known.join(", ") || "none"}`
+    const idle = { path: ["keep"], message: "a model is wired, but no rule asks for match_probability or itc_score" }
+    const mistakes = unknown.map((name) => ({ path: ["keep", name], message, known }))
+    return wired["model"] === undefined || mistakes.length > 0 ? mistakes : [idle]
+  },
   body: {
     open: ({ node, config: { keep }, artifacts }) =>
       Effect.gen(function* () {

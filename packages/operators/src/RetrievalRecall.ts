@@ -13,8 +13,7 @@ import { columnOf, floatsOf, rowIdHex, rowIdsOf } from "@bootlace/data"
 import { NodeError, Operator } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
 import { Effect } from "effect"
-import { collectRows } from "./CollectedRows.ts"
-import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
+import { measuredRows } from "./metrics/MeasuredRows.ts"
 import { rankOf, recallAt } from "./metrics/Recall.ts"
 import { nearest, scoresAgainst, unitRows } from "./metrics/Similarity.ts"
 import { noConfig } from "./NoConfig.ts"
@@ -114,19 +113,16 @@ export const RetrievalRecall = Operator.fold({
   outputs: { metrics: "metrics" },
   body: {
     open: ({ node, writer }) =>
-      Effect.sync(() => {
-        const rows = collectRows()
-        return {
-          step: (_, batch) => onRows(node, () => rows.add(batch)),
-          snapshot: onRows(node, rows.snapshot),
-          restore: (files) => onRows(node, () => rows.restore(files)),
-          finish: Effect.gen(function* () {
-            const all = rows.all()
-            if (all === undefined) return yield* noRows(node)
-            const { metrics, examples } = yield* measure(yield* onRows(node, () => embedded(node, all)))
-            return yield* writeMetrics(node, writer, metrics, examples)
-          })
-        }
-      })
+      Effect.sync(() =>
+        measuredRows({
+          node,
+          writer,
+          measure: (rows) =>
+            Effect.flatMap(
+              onRows(node, () => embedded(node, rows)),
+              measure
+            )
+        })
+      )
   }
 })

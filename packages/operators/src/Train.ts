@@ -75,6 +75,11 @@ export const Train = Operator.train({
   tensor: true,
   random: true,
   rewrite,
+  // A node whose `objectives` stood for its graph has been rewritten without them.
+  check: (config) =>
+    (["objectives", "label_smoothing"] as const).flatMap((key) =>
+      config[key] === undefined ? [] : [{ path: [key], message: `stands for a graph; this node has one of its own` }]
+    ),
   body: {
     checkpointEvery: ({ checkpoint_every }) => checkpoint_every,
     open: Effect.fnUntraced(function* ({ node, seed, config, artifacts, graph, datasets, writer }) {

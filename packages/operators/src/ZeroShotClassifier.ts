@@ -13,8 +13,7 @@ import { NodeError, Operator } from "@bootlace/graph"
 import type { Artifact, Batch } from "@bootlace/graph"
 import { l2Normalize } from "@bootlace/models"
 import { Effect, Schema } from "effect"
-import { collectRows } from "./CollectedRows.ts"
-import { noRows, writeMetrics } from "./metrics/MetricsArtifact.ts"
+import { measuredRows } from "./metrics/MeasuredRows.ts"
 import { nearest, scoresAgainst, unitRows } from "./metrics/Similarity.ts"
 import { onRows, textsIn } from "./RowValues.ts"
 import { engineFailure } from "./tensor/EngineFailure.ts"
@@ -150,18 +149,7 @@ export const ZeroShotClassifier = Operator.fold({
   body: {
     open: Effect.fnUntraced(function* ({ node, config, artifacts, writer }) {
       const runnable = yield* openModel(node, artifacts["model"])
-      const rows = collectRows()
-      return {
-        step: (_, batch) => onRows(node, () => rows.add(batch)),
-        snapshot: onRows(node, rows.snapshot),
-        restore: (files) => onRows(node, () => rows.restore(files)),
-        finish: Effect.gen(function* () {
-          const all = rows.all()
-          if (all === undefined) return yield* noRows(node)
-          const { metrics, examples } = yield* classify(node, config, runnable, all)
-          return yield* writeMetrics(node, writer, metrics, examples)
-        })
-      }
+      return measuredRows({ node, writer, measure: (rows) => classify(node, config, runnable, rows) })
     })
   }
 })

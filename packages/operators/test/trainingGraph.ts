@@ -22,7 +22,7 @@ export const trainingGraph = async (
       const operator = operators[node.op as keyof typeof operators]
       const inputs = Object.entries(node.in).map(([input, reference]) => {
         const [from = "", column = ""] = (reference as string).split(".")
-        const type = operator.training!.inputs[input] as never
+        const type = (operator.training!.inputs as Readonly<Record<string, unknown>>)[input] as never
         return [input, [{ _tag: "Column" as const, node: from, column, type }]]
       })
       return {

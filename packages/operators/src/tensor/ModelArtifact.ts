@@ -7,7 +7,7 @@ import { parseJson, defaultLimits } from "@bootlace/data"
 import type { HostTensors } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Artifact, ArtifactWriter } from "@bootlace/graph"
-import { modelFromConfig, tokenizerOf } from "@bootlace/models"
+import { modelFromConfig, preprocessorConfig, tokenizerOf } from "@bootlace/models"
 import type { Model, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { decodeTensors, encodeTensors } from "./TensorFile.ts"
@@ -57,25 +57,6 @@ export const readModel = Effect.fnUntraced(function* (node: string, artifact: Ar
 })
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
-
-/** What transformers' image processor of this model is told. */
-const preprocessorConfig = ({ preprocess: { image_size, image_mean, image_std, resize }, architecture }: Model) => {
-  const crops = resize === "shortest_side_center_crop"
-  return {
-    image_processor_type: architecture === "clip" ? "CLIPImageProcessor" : "BlipImageProcessor",
-    do_convert_rgb: true,
-    do_resize: true,
-    size: crops ? { shortest_edge: image_size } : { height: image_size, width: image_size },
-    resample: 3,
-    do_center_crop: crops,
-    ...(crops ? { crop_size: { height: image_size, width: image_size } } : {}),
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean,
-    image_std
-  }
-}
 
 export const writeModel = Effect.fnUntraced(function* (
   writer: ArtifactWriter,

@@ -43,8 +43,21 @@ export interface TensorMap<
   Name extends string,
   Config,
   In extends Columns,
-  Out extends Columns
-> extends Operator.MapOperator<Name, Config, In, Out, LoadedModels> {
+  Out extends Columns,
+  Encoded,
+  A extends Architecture,
+  TrainIn extends Columns,
+  TrainOut extends Columns
+> extends Operator.MapOperator<
+  Name,
+  Config,
+  In,
+  Out,
+  LoadedModels,
+  Encoded,
+  A,
+  { readonly inputs: TrainIn; readonly outputs: TrainOut }
+> {
   readonly tensors: TensorSide
 }
 
@@ -57,11 +70,18 @@ export interface DriveContext {
   readonly program: (name: string, run: Program["run"]) => Program
 }
 
-interface CommonSpec<Name extends string, Config, In extends Columns, Out extends Columns, A extends Architecture> {
+interface CommonSpec<
+  Name extends string,
+  Config,
+  In extends Columns,
+  Out extends Columns,
+  A extends Architecture,
+  Encoded = unknown
+> {
   readonly name: Name
   readonly version: number
   readonly description: string
-  readonly config: Schema.Codec<Config, unknown, never, never>
+  readonly config: Schema.Codec<Config, Encoded, never, never>
   /** Architectures whose model it takes; without, its program has no weights. */
   readonly model?: ReadonlyArray<A>
   readonly inputs: In
@@ -79,8 +99,9 @@ interface ProgramSpec<
   Out extends Columns,
   A extends Architecture,
   TrainIn extends Columns,
-  TrainOut extends Columns
-> extends CommonSpec<Name, Config, In, Out, A> {
+  TrainOut extends Columns,
+  Encoded
+> extends CommonSpec<Name, Config, In, Out, A, Encoded> {
   readonly program: (at: ProgramContext<Config, ModelOf<A>>) => Run<In, Out>
   /** `same`: inside Train it runs this program on these ports. */
   readonly training?: "same" | TrainingLife<Config, TrainIn, TrainOut, [A] extends [never] ? Model : ModelOf<A>>
@@ -91,8 +112,9 @@ interface DrivenSpec<
   Config,
   In extends Columns,
   Out extends Columns,
-  A extends Architecture
-> extends CommonSpec<Name, Config, In, Out, A> {
+  A extends Architecture,
+  Encoded
+> extends CommonSpec<Name, Config, In, Out, A, Encoded> {
   /** Draws random numbers, keyed by (seed, node, row id). */
   readonly random?: true
   readonly drive: (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext) => Drive
@@ -173,10 +195,11 @@ export const tensorMap = <
   const Out extends Columns,
   const A extends Architecture = never,
   const TrainIn extends Columns = In,
-  const TrainOut extends Columns = Out
+  const TrainOut extends Columns = Out,
+  Encoded = unknown
 >(
-  spec: ProgramSpec<Name, Config, In, Out, A, TrainIn, TrainOut>
-): TensorMap<Name, Config, In, Out> => {
+  spec: ProgramSpec<Name, Config, In, Out, A, TrainIn, TrainOut, Encoded>
+): TensorMap<Name, Config, In, Out, Encoded, A, TrainIn, TrainOut> => {
   const { program, training, ...declared } = spec
   const drive = (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext): Drive => {
     const made = context.program("", flat(spec.inputs, program(at) as Run<Columns, Columns>))
@@ -194,7 +217,7 @@ export const tensorMap = <
   const operator = Operator.map({
     ...declared,
     tensor: true,
-    ...(life === undefined ? {} : { training: { inputs: life.inputs, outputs: life.outputs } }),
+    ...(life === undefined ? {} : { training: { inputs: life.inputs as TrainIn, outputs: life.outputs as TrainOut } }),
     body: lift<Config>(spec, drive as AnyDrive<Config>)
   })
   return { ...operator, tensors: life === undefined ? {} : { training: life as unknown as AnyLife } }
@@ -205,10 +228,11 @@ export const drivenMap = <
   Config extends BatchConfig,
   const In extends Columns,
   const Out extends Columns,
-  const A extends Architecture = never
+  const A extends Architecture = never,
+  Encoded = unknown
 >(
-  spec: DrivenSpec<Name, Config, In, Out, A>
-): TensorMap<Name, Config, In, Out> => {
+  spec: DrivenSpec<Name, Config, In, Out, A, Encoded>
+): TensorMap<Name, Config, In, Out, Encoded, A, never, never> => {
   const { drive, ...declared } = spec
   const operator = Operator.map({
     ...declared,
