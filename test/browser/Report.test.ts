@@ -38,16 +38,15 @@ describe.skipIf(browser === undefined)("the report in Chromium", () => {
     expect(dom.match(/<svg/g)!.length).toBeGreaterThanOrEqual(2)
 
     const pictures = emptyFolder()
-    for (const [scheme, flag] of [
-      ["light", []],
-      ["dark", ["--blink-settings=preferredColorScheme=0"]]
-    ] as const) {
+    const shot = async (scheme: string, flags: ReadonlyArray<string>) => {
       const png = join(pictures, `${scheme}.png`)
-      await chromium([...flag, "--window-size=1100,2400", `--screenshot=${png}`, `file://${report}`])
-      const { mean, spread } = await luminance(png)
-      expect(spread).toBeGreaterThan(8)
-      if (scheme === "light") expect(mean).toBeGreaterThan(180)
-      else expect(mean).toBeLessThan(90)
+      await chromium([...flags, "--window-size=1100,2400", `--screenshot=${png}`, `file://${report}`])
+      return luminance(png)
     }
+    const light = await shot("light", [])
+    const dark = await shot("dark", ["--blink-settings=preferredColorScheme=0"])
+    for (const { spread } of [light, dark]) expect(spread).toBeGreaterThan(8)
+    expect(light.mean).toBeGreaterThan(180)
+    expect(dark.mean).toBeLessThan(90)
   })
 })

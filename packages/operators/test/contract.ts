@@ -175,8 +175,9 @@ const rowContract = (
     )
   })
 
-  it.runIf(nulls !== undefined)("survives rows with something missing, or names them", async () => {
-    const missing = memory.rowsOf(nulls!)
+  if (nulls === undefined) return
+  it("survives rows with something missing, or names them", async () => {
+    const missing = memory.rowsOf(nulls)
     const opened = Effect.flatMap(openRows(operator, given), ({ answer }) => Effect.result(answer(missing)))
     const result = await memory.runIn(given, opened)
     if (result._tag === "Success") result.success.check(missing.numRows)
@@ -218,8 +219,10 @@ const foldContract = (operator: AnyOperator, given: Fixtures & { readonly column
     expectNodeError(ended)
   })
 
-  it.runIf(given.nulls !== undefined)("takes rows with something missing, or names them", async () => {
-    const missing = memory.rowsOf(given.nulls!)
+  const { nulls } = given
+  if (nulls === undefined) return
+  it("takes rows with something missing, or names them", async () => {
+    const missing = memory.rowsOf(nulls)
     const ended = await memory.runIn(given, Effect.result(memory.runFold(operator, given, [[port, missing]])))
     expectNodeError(ended)
   })
@@ -287,7 +290,8 @@ export const operatorContract = (operator: AnyOperator, fixtures: Fixtures): voi
     if (operator.kind === "map" || operator.kind === "route") rowContract(operator, given, fixtures.nulls)
 
     const declared = Object.keys(operator.inputs).filter((name) => columns[name] !== undefined)
-    it.runIf(declared.length > 0)("fails with a NodeError when a column isn't there", async () => {
+    if (declared.length === 0) return
+    it("fails with a NodeError when a column isn't there", async () => {
       const bare = memory.rowsOf(Object.fromEntries(Object.entries(columns).filter(([name]) => name !== declared[0])))
       const used =
         operator.kind === "fold"
