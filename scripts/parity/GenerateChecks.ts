@@ -1,16 +1,8 @@
 /** Captions: ids up to the first [SEP], texts, and what nucleus sampling may draw. */
-import type { HostTensor, HostTensors, LoadedModel, Program } from "@bootlace/engine"
+import type { HostTensor, LoadedModel, Program } from "@bootlace/engine"
 import { decoding, nucleus } from "@bootlace/models"
-import type {
-  BlipConfig,
-  BlipModel,
-  Caption,
-  GenerateOptions,
-  HostArray,
-  Method,
-  StepInputs,
-  Tokenizer
-} from "@bootlace/models"
+import { decodingStep, stepTensors } from "@bootlace/operators"
+import type { BlipConfig, BlipModel, Caption, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
@@ -50,25 +42,10 @@ const programsOf = (model: BlipModel): Programs => {
     step: {
       name: "captioning, a token",
       weights,
-      run: (at, { input_ids, position, visible, self_keys, self_values, cross_keys, cross_values }) =>
-        model.decodeStep(at, input_ids!, position!, visible!, {
-          self_keys: self_keys!,
-          self_values: self_values!,
-          cross_keys: cross_keys!,
-          cross_values: cross_values!
-        })
+      run: decodingStep(model)
     }
   }
 }
-
-const float32 = ({ shape, data }: HostArray): HostTensor => ({ shape, dtype: "float32", data })
-
-const stepTensors = ({ input_ids, position, visible, ...arrays }: StepInputs): HostTensors => ({
-  input_ids: { shape: [input_ids.length, 1], dtype: "int32", data: input_ids },
-  position: { shape: [], dtype: "int32", data: Int32Array.of(position) },
-  visible: { shape: [visible.length], dtype: "float32", data: visible },
-  ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, float32(array)]))
-})
 
 const captionsOf = Effect.fnUntraced(function* (options: GenerateOptions, loaded: LoadedModel, step: Program) {
   const steps = decoding(options)

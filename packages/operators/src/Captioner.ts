@@ -8,17 +8,10 @@
  * depend on the rows beside it. Keys and values of earlier tokens are kept, not computed again. Li et al. 2022, section 3.3.
  */
 import { decoding, randomKey } from "@bootlace/models"
-import type {
-  BlipModel,
-  GenerateOptions,
-  HostArray,
-  Method,
-  StepInputs,
-  StepOutputs,
-  Tokenizer
-} from "@bootlace/models"
-import type { HostTensor, HostTensors, Program } from "@bootlace/engine"
+import type { BlipModel, GenerateOptions, HostArray, Method, StepOutputs, Tokenizer } from "@bootlace/models"
+import type { Program } from "@bootlace/engine"
 import { Effect, Schema } from "effect"
+import { decodingStep, stepTensors } from "./tensor/DecodingStep.ts"
 import { batchSize, drivenMap } from "./tensor/tensorMap.ts"
 import type { DriveContext } from "./tensor/tensorMap.ts"
 
@@ -59,25 +52,6 @@ const look =
   (model: BlipModel): Program["run"] =>
   (weights, { image }) =>
     model.crossCache(weights, model.encodeImage(weights, image!).image_tokens)
-
-const step =
-  (model: BlipModel): Program["run"] =>
-  (weights, { input_ids, position, visible, self_keys, self_values, cross_keys, cross_values }) =>
-    model.decodeStep(weights, input_ids!, position!, visible!, {
-      self_keys: self_keys!,
-      self_values: self_values!,
-      cross_keys: cross_keys!,
-      cross_values: cross_values!
-    })
-
-const float32 = ({ shape, data }: HostArray): HostTensor => ({ shape, dtype: "float32", data })
-
-const stepTensors = ({ input_ids, position, visible, ...arrays }: StepInputs): HostTensors => ({
-  input_ids: { shape: [input_ids.length, 1], dtype: "int32", data: input_ids },
-  position: { shape: [], dtype: "int32", data: Int32Array.of(position) },
-  visible: { shape: [visible.length], dtype: "float32", data: visible },
-  ...Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, float32(array)]))
-})
 
 const methodOf = ({ method, top_p, temperature, num_beams }: Decode): Method => {
   switch (method) {
@@ -129,7 +103,7 @@ export const Captioner = drivenMap({
   outputs: { caption: "text" },
   drive: ({ model, config, tokenizer }, context) => {
     const looking = context.program("look", look(model))
-    const stepping = context.program("step", step(model))
+    const stepping = context.program("step", decodingStep(model))
     const options = optionsOf(config.decode, model, tokenizer)
     return {
       run: Effect.fnUntraced(function* (inputs, rowIds) {
