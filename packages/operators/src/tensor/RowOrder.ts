@@ -4,11 +4,12 @@
  * Every pass over the rows is a permutation of its own; a batch that reaches the end of one goes on in the next.
  */
 import { randomKey, uniforms } from "@bootlace/models"
+import type { RandomKey } from "@bootlace/models"
 
 /** Fisher and Yates's shuffle of 0 .. count - 1. */
-const permutation = (seed: number, stream: string, epoch: number, count: number): Int32Array => {
+export const permutation = (key: RandomKey, count: number): Int32Array => {
   const order = Int32Array.from({ length: count }, (_, row) => row)
-  const draws = uniforms(randomKey(seed, "order", stream, epoch), count)
+  const draws = uniforms(key, count)
   for (let last = count - 1; last > 0; last--) {
     // A draw just below 1 is 1 in float32.
     const other = Math.min(last, Math.floor(draws[last]! * (last + 1)))
@@ -36,7 +37,7 @@ export const rowOrder = (at: {
   const orderOf = (epoch: number): Int32Array => {
     const known = epochs.get(epoch)
     if (known !== undefined) return known
-    const order = permutation(at.seed, at.stream, epoch, num_rows)
+    const order = permutation(randomKey(at.seed, "order", at.stream, epoch), num_rows)
     for (const old of epochs.keys()) if (epochs.size > 1) epochs.delete(old)
     epochs.set(epoch, order)
     return order

@@ -38,6 +38,9 @@ export const TrainConfig = Schema.Struct({
   augment: Schema.Union([Schema.Literal("none"), Augment])
     .annotate({ description: "random crops and flips of the images" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("none" as const))),
+  group_by_length: Schema.Boolean.annotate({
+    description: "batches of texts of like length: less padding, so faster, with negatives a little more alike"
+  }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   checkpoint_every: count(1)
     .annotate({ description: "steps between checkpoints" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),

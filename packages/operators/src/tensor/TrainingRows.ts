@@ -4,7 +4,7 @@
  * Prepared cells (pixels, token ids) are kept until they fill a bound; rows met after that are prepared anew each time. What
  * is kept never changes a byte of a batch.
  */
-import { columnOf, preprocess, rowIdHex, rowIdsOf } from "@bootlace/data"
+import { columnOf, preprocess, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
 import type { HostTensors } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Dataset } from "@bootlace/graph"
@@ -13,8 +13,10 @@ import { Effect } from "effect"
 import { onRows } from "../RowValues.ts"
 import { augmented } from "./Augment.ts"
 import type { Augment } from "./Augment.ts"
+import { lengthGroups, window } from "./LengthGroups.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { rowOrder } from "./RowOrder.ts"
+import type { RowOrder } from "./RowOrder.ts"
 import { cellsOf, collate, isRgb } from "./TensorColumn.ts"
 import type { Cell } from "./TensorColumn.ts"
 import type { Leaf } from "./TrainingProgram.ts"
@@ -44,6 +46,7 @@ export interface TrainingData {
   readonly batch_size: number
   readonly opened: OpenModel
   readonly augment: Augment | undefined
+  readonly group_by_length: boolean
 }
 
 const sizeOf = (cell: Cell): number => (isRgb(cell) ? cell.data.byteLength : cell.byteLength)
@@ -99,6 +102,45 @@ const finished = (cell: Cell, { augment, opened, seed, node }: TrainingData, ste
   return preprocess(augment === undefined ? cell : augmented(cell, augment, how.image_size, key), how)
 }
 
+/** Tokens of each row's texts; a row without a text has none, and fails where it is prepared. */
+const lengthsOf = Effect.fnUntraced(function* (
+  { node, opened: { tokenizer, model } }: TrainingData,
+  dataset: Dataset,
+  columns: ReadonlyArray<string>,
+  indices: Int32Array
+) {
+  const batch = yield* dataset.rows(indices)
+  return yield* onRows(node, () => {
+    const texts = columns.map((column) => textsOf(columnOf(batch, column)))
+    const tokens = (text: string | null): number =>
+      text === null ? 0 : tokenizer.encode(text, model.max_text_length).length
+    return Array.from(indices, (_, row) => texts.reduce((sum, column) => sum + tokens(column[row] ?? null), 0))
+  })
+})
+
+/** The rows of each step, of like length in each batch. */
+const groupedOrder = (
+  data: TrainingData,
+  stream: string,
+  dataset: Dataset,
+  columns: ReadonlyArray<string>,
+  order: RowOrder
+) => {
+  const { seed, node, batch_size } = data
+  let latest: { readonly number: number; readonly batches: ReadonlyArray<Int32Array> } | undefined
+  return Effect.fnUntraced(function* (step: number) {
+    const number = Math.floor(step / window)
+    if (latest?.number !== number) {
+      const steps = Array.from({ length: window }, (_, i) => order.rowsOf(number * window + i))
+      const rows = Int32Array.from(steps.flatMap((indices) => [...indices]))
+      const lengths = yield* lengthsOf(data, dataset, columns, rows)
+      const groups = lengthGroups(lengths, batch_size, randomKey(seed, "groups", `${node}.${stream}`, number))
+      latest = { number, batches: groups.map((places) => places.map((place) => rows[place]!)) }
+    }
+    return latest.batches[step % window]!
+  })
+}
+
 /** One stream of a Train node. Fails with R303 on a dataset without rows. */
 export const trainingRows = Effect.fnUntraced(function* (
   data: TrainingData,
@@ -110,9 +152,13 @@ export const trainingRows = Effect.fnUntraced(function* (
   const { numRows: num_rows } = dataset
   if (num_rows === 0) return yield* new NodeError({ code: "R303", node, detail: `${stream} has no rows to train on` })
   const order = rowOrder({ seed, stream: `${node}.${stream}`, num_rows, batch_size })
+  const texts = leaves.filter(({ type }) => type === "text").map(({ column }) => column)
+  const indicesOf = data.group_by_length
+    ? groupedOrder(data, stream, dataset, texts, order)
+    : (step: number) => Effect.succeed(order.rowsOf(step))
   const rowsAt = preparedRows(data, dataset, leaves)
   const at = Effect.fnUntraced(function* (step: number) {
-    const rows = yield* rowsAt(order.rowsOf(step))
+    const rows = yield* rowsAt(yield* indicesOf(step))
     const inputs = leaves.map(({ type, name }, i) =>
       collate(
         type,

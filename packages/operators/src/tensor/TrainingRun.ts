@@ -45,7 +45,8 @@ const openStreams = Effect.fnUntraced(function* (
   composed: ComposedTraining
 ) {
   const augment = config.augment === "none" ? undefined : config.augment
-  const data = { node, seed, batch_size: config.batch_size, opened: start, augment }
+  const { batch_size, group_by_length } = config
+  const data = { node, seed, batch_size, group_by_length, opened: start, augment }
   const names = [...new Set(composed.leaves.map(({ stream }) => stream))]
   return yield* Effect.forEach(names, (stream) => {
     const leaves = composed.leaves.filter((leaf) => leaf.stream === stream)
