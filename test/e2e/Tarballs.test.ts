@@ -1,4 +1,4 @@
-/** The packed tarballs, installed into an empty folder, run the tiny pipeline: nothing of the checkout is needed. */
+/** The packed tarballs, installed into an empty folder, run the tiny pipelines: nothing of the checkout is needed. */
 import { execFileSync } from "node:child_process"
 import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -27,10 +27,12 @@ it("installs and trains outside the checkout", async () => {
   })
   cpSync(join(root, "pipelines"), join(folder, "pipelines"), { recursive: true })
   cpSync(join(root, "bootlace.config.ts"), join(folder, "bootlace.config.ts"))
-  const run = await runJson(["pipelines/tiny/clip.yaml"], {
-    cwd: folder,
-    command: [process.execPath, join(folder, "node_modules/bootlace/bin/bootlace.js")]
-  })
-  expect(run.status).toBe("done")
-  expect(run.metrics["zero_shot.top1"]).toBeGreaterThan(0)
+  const command = [process.execPath, join(folder, "node_modules/bootlace/bin/bootlace.js")]
+  const clip = await runJson(["pipelines/tiny/clip.yaml"], { cwd: folder, command })
+  expect(clip.status).toBe("done")
+  expect(clip.metrics["zero_shot.top1"]).toBeGreaterThan(0)
+  const capfilt = await runJson(["pipelines/tiny/capfilt.yaml"], { cwd: folder, command })
+  expect(capfilt.status).toBe("done")
+  expect(capfilt.nodes["retrain"]).toMatchObject({ op: "Train", cached: false })
+  expect(capfilt.metrics["retrain.steps"]).toBe(60)
 })
