@@ -198,6 +198,27 @@ const score = Command.make(
   lazy(async () => (await import("./commands/Try.ts")).score)
 ).pipe(Command.withDescription("Score how well a text fits an image"))
 
+const exportCommand = Command.make(
+  "export",
+  {
+    model: Argument.String("run:node").pipe(
+      Argument.withDescription("a trained model: a run and the node that made it, e.g. latest:captioner; or its folder")
+    ),
+    to: Flag.String("to").pipe(Flag.withMetavar("folder"), told("the folder to make")),
+    as: optional(Flag.String("as")).pipe(
+      Flag.withMetavar("class"),
+      told("transformers' class: a BLIP model fits BlipForConditionalGeneration and BlipForImageTextRetrieval")
+    ),
+    dtype: Flag.Literals("dtype", ["float32", "float16", "bfloat16"]).pipe(
+      Flag.withDefault("float32" as const),
+      told("of the stored weights (default float32, bit by bit)")
+    ),
+    store,
+    noConfig: pipeline.noConfig
+  },
+  lazy(async () => (await import("./commands/Export.ts")).exportModel)
+).pipe(Command.withDescription("Write a trained model as a folder that Hugging Face transformers opens"))
+
 const root = (args: ReadonlyArray<string>) =>
   Command.make("bootlace").pipe(
     Command.withDescription("Vision-language pipelines: CLIP, BLIP and CapFilt"),
@@ -213,7 +234,8 @@ const root = (args: ReadonlyArray<string>) =>
       engineCommand,
       caption,
       classify,
-      score
+      score,
+      exportCommand
     ])
   )
 

@@ -4,7 +4,6 @@
  * The model is a node of a run (`latest`, an id or its beginning) or a folder with config.json and model.safetensors.
  */
 import {
-  ArtifactStore,
   columnOf,
   decodeImage,
   floatsOf,
@@ -22,11 +21,10 @@ import type { Artifact, MapBody } from "@bootlace/graph"
 import { Captioner, ImageEncoder, ITC, ITM, TextEncoder } from "@bootlace/operators"
 import type { LoadedModels } from "@bootlace/operators"
 import { Effect, ManagedRuntime, Schema } from "effect"
-import { readdir, readFile, stat } from "node:fs/promises"
-import { join } from "node:path"
+import { readFile } from "node:fs/promises"
 import { usage } from "./Failure.ts"
-import { findRun } from "./FindRun.ts"
-import { engineMachinery, existingStore } from "./Machinery.ts"
+import { findModel } from "./FindModel.ts"
+import { engineMachinery } from "./Machinery.ts"
 
 export interface OpenOptions {
   /** Default `.bootlace`. */
@@ -166,58 +164,9 @@ const scoreOf = Effect.fnUntraced(function* (artifact: Artifact, image: ImageInp
   return { itc_score, match_probability: floatsOf(columnOf(made, "match_probability"))[0]! } satisfies Scored
 }, Effect.scoped)
 
-const isModelFolder = (path: string): Effect.Effect<boolean> =>
-  Effect.promise(() =>
-    stat(join(path, "config.json")).then(
-      (found) => found.isFile(),
-      () => false
-    )
-  )
-
-/** Files of a folder as an artifact: its digest is that of its weights. */
-const folderArtifact = Effect.fnUntraced(function* (folder: string) {
-  const files = yield* Effect.promise(() => readdir(folder))
-  const read = (name: string) =>
-    Effect.tryPromise({
-      try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
-      catch: (cause) => new NodeError({ code: "R402", node: "model", detail: (cause as Error).message })
-    })
-  const digest = sha256(yield* read("model.safetensors"))
-  return { type: "model", digest, files, read } satisfies Artifact
-})
-
-const runArtifact = Effect.fnUntraced(function* (root: string, run: string, node: string | undefined) {
-  const store = yield* ArtifactStore
-  const record = yield* findRun(root, run)
-  const models = record.artifacts.filter((artifact) => artifact.type === "model")
-  const wanted = node === undefined ? models.at(-1) : models.find((artifact) => artifact.node === node)
-  const known = models.map((artifact) => artifact.node).join(", ") || "none"
-  if (wanted === undefined)
-    return yield* usage(`error: run ${record.run} has no model of a node ${node ?? ""}\nhint: its models are ${known}`)
-  const committed = yield* store.open(wanted.key)
-  if (committed === undefined)
-    return yield* usage(`error: the model of ${wanted.node} has gone from the store\nhint: run the pipeline again`)
-  const read = (name: string) =>
-    Effect.mapError(
-      committed.read(name),
-      (error) => new NodeError({ code: "R402", node: wanted.node, detail: error.message })
-    )
-  return {
-    type: "model",
-    digest: committed.digest,
-    files: committed.files.map((file) => file.name),
-    read
-  } satisfies Artifact
-})
-
 /** Opens a model for trying. Without a node, the run's last model. Rejects with a message that says what is missing. */
 export const open = async (runOrFolder: string, node?: string, options: OpenOptions = {}): Promise<TrainedModel> => {
-  const root = options.store ?? ".bootlace"
-  const find = Effect.gen(function* () {
-    if (yield* isModelFolder(runOrFolder)) return yield* folderArtifact(runOrFolder)
-    return yield* runArtifact(root, runOrFolder, node).pipe(Effect.provide(existingStore(root)))
-  })
-  const artifact = await Effect.runPromise(find)
+  const { artifact } = await Effect.runPromise(findModel(options.store ?? ".bootlace", runOrFolder, node))
   const runtime = ManagedRuntime.make(engineMachinery({ engine: options.engine ?? "onnx", threads: options.threads }))
   const close = () => runtime.dispose()
   return {

@@ -1,5 +1,5 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { execFileSync } from "node:child_process"
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync, spawnSync } from "node:child_process"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -63,6 +63,36 @@ describe("open", () => {
       await again.close()
     }
     assert.isFalse(existsSync(join(folder, "none")))
+  })
+
+  it("is exported as a folder of transformers, whole or not at all", () => {
+    const bin = join(root, "packages", "bootlace", "bin", "bootlace.js")
+    const to = join(folder, "huggingface")
+    const exported = (...args: ReadonlyArray<string>) =>
+      spawnSync(process.execPath, [bin, "export", "latest:train", "--to", to, "--store", store, ...args], {
+        cwd: folder,
+        encoding: "utf8"
+      })
+    const wrong = exported("--as", "CLIPModel")
+    assert.strictEqual(wrong.status, 2)
+    assert.include(wrong.stderr, "this model can't be written as CLIPModel")
+    assert.isFalse(existsSync(to))
+    const done = exported("--as", "BlipForImageTextRetrieval", "--dtype", "bfloat16")
+    assert.strictEqual(done.status, 0, done.stderr)
+    assert.include(done.stdout, "BlipForImageTextRetrieval, bfloat16")
+    assert.deepStrictEqual(readdirSync(to).toSorted(), [
+      "README.md",
+      "config.json",
+      "model.safetensors",
+      "preprocessor_config.json",
+      "tokenizer_config.json",
+      "vocab.txt"
+    ])
+    assert.include(readFileSync(join(to, "README.md"), "utf8"), "# open: train")
+    const again = exported()
+    assert.strictEqual(again.status, 2)
+    assert.include(again.stderr, "is there already")
+    assert.isEmpty(readdirSync(folder).filter((name) => name.endsWith(".partial")))
   })
 
   it("averages the cosines of several sentences about a label", async () => {

@@ -1,17 +1,12 @@
 /** `bootlace caption|classify|score IMAGE --model RUN:NODE`: try what was trained. */
 import { Effect } from "effect"
 import { usage } from "../Failure.ts"
+import { splitModel } from "../FindModel.ts"
 import type { TryOptions } from "../Invocation.ts"
 import { out } from "../Screen.ts"
 import { table } from "../Table.ts"
 import { open } from "../TrainedModel.ts"
 import type { TrainedModel } from "../TrainedModel.ts"
-
-/** `RUN:NODE`; a node's name may hold a colon nowhere, a folder's might. */
-const splitModel = (model: string): readonly [string, string | undefined] => {
-  const at = model.lastIndexOf(":")
-  return at <= 0 ? [model, undefined] : [model.slice(0, at), model.slice(at + 1)]
-}
 
 const withModel = <A>(options: TryOptions, use: (model: TrainedModel) => Promise<A>): Effect.Effect<A, unknown> => {
   const [run, node] = splitModel(options.model)

@@ -1,8 +1,11 @@
 /**
  * Writes a model as a folder that `from_pretrained` of transformers opens: config.json, model.safetensors,
- * preprocessor_config.json and the tokenizer's files. Weights keep every bit.
+ * preprocessor_config.json and the tokenizer's files. As float32 weights keep every bit.
+ *
+ * Weights beyond `max_shard_bytes` go into several files, model-00001-of-00003.safetensors and so on, with
+ * model.safetensors.index.json, which says where each is.
  */
-import { Files, writeFile, writeSafetensors } from "@bootlace/data"
+import { Files, toBfloat16, toFloat16, writeFile, writeSafetensors } from "@bootlace/data"
 import type { TensorData } from "@bootlace/data"
 import type { HostTensors } from "@bootlace/engine"
 import { preprocessorConfig, readVocabulary, toHuggingFace, tokenizerOf, vocabOfMerges } from "@bootlace/models"
@@ -18,7 +21,20 @@ export interface ExportedModel {
   readonly vocabulary: string
 }
 
+export const exportDtypes = ["float32", "float16", "bfloat16"] as const
+export type ExportDtype = (typeof exportDtypes)[number]
+
+export interface ExportOptions {
+  /** The class of transformers; a BLIP model of one's own fits several. Default: the config's, or the captioner's. */
+  readonly as?: HuggingFaceClass | undefined
+  /** Of the stored weights. 16 bits halve the files and round the weights. Default float32. */
+  readonly dtype?: ExportDtype | undefined
+  /** Default 5e9, as transformers has it. */
+  readonly max_shard_bytes?: number
+}
+
 type Contents = Readonly<Record<string, string>>
+type Tensors = Readonly<Record<string, TensorData>>
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
@@ -53,32 +69,77 @@ const bertTokenizer = (vocabulary: string, model_max_length: number): Contents =
   })
 })
 
-/** Makes the folder, which must not exist. `as`: the class of transformers; a BLIP model of one's own fits several. */
+const narrowed = (dtype: ExportDtype, { shape, data }: HostTensors[string]): TensorData => {
+  const values = data as Float32Array
+  switch (dtype) {
+    case "float32":
+      return { dtype: "F32", shape, data: values }
+    case "float16":
+      return { dtype: "F16", shape, data: toFloat16(values) }
+    case "bfloat16":
+      return { dtype: "BF16", shape, data: toBfloat16(values) }
+  }
+}
+
+/** In order, each as full as its limit lets it be; a tensor beyond the limit is alone. */
+const shardsOf = (tensors: Tensors, max_bytes: number): ReadonlyArray<Tensors> => {
+  const shards: Array<Record<string, TensorData>> = [{}]
+  let bytes = 0
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const { byteLength } = tensor.data
+    if (bytes > 0 && bytes + byteLength > max_bytes) {
+      shards.push({})
+      bytes = 0
+    }
+    shards.at(-1)![name] = tensor
+    bytes += byteLength
+  }
+  return shards
+}
+
+const writeWeights = Effect.fnUntraced(function* (folder: string, tensors: Tensors, max_bytes: number) {
+  const shards = shardsOf(tensors, max_bytes)
+  const metadata = { format: "pt" }
+  if (shards.length === 1) return yield* writeSafetensors(join(folder, "model.safetensors"), tensors, metadata)
+  const number = (i: number) => String(i).padStart(5, "0")
+  const weight_map: Record<string, string> = {}
+  for (const [i, shard] of shards.entries()) {
+    const file = `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
+    yield* writeSafetensors(join(folder, file), shard, metadata)
+    for (const name of Object.keys(shard)) weight_map[name] = file
+  }
+  const total_size = Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0)
+  const index = json({ metadata: { total_size }, weight_map })
+  yield* writeFile(join(folder, "model.safetensors.index.json"), [new TextEncoder().encode(index)])
+})
+
+/** Makes the folder, which must not exist. Returns the class of transformers that opens it. */
 export const exportHuggingFace = Effect.fnUntraced(function* (
   { model, weights, vocabulary }: ExportedModel,
   folder: string,
-  as?: HuggingFaceClass
+  { as, dtype = "float32", max_shard_bytes = 5e9 }: ExportOptions = {}
 ) {
   const files = yield* Files
-  const { contents, tensors } = yield* attemptCheckpoint(folder, () => {
+  const { contents, tensors, opens } = yield* attemptCheckpoint(folder, () => {
     const tokenizer = tokenizerOf(model, vocabulary)
     const ids = { pad_token_id: tokenizer.pad, start_token_id: tokenizer.start }
-    const { config, names } = toHuggingFace(model, ids, as)
+    const { config, names, class: opens } = toHuggingFace(model, ids, as)
     const stored = Object.entries(names).map(([ours, theirs]): readonly [string, TensorData] => {
       const weight = weights[ours]
       if (weight === undefined) throw new Error(`the weight ${ours} is missing`)
-      return [theirs, { dtype: "F32", shape: weight.shape, data: weight.data }]
+      return [theirs, narrowed(dtype, weight)]
     })
     const text = vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer
     const written: Contents = {
-      "config.json": json(config),
+      "config.json": json({ ...config, dtype }),
       "preprocessor_config.json": json(preprocessorConfig(model)),
       ...text(vocabulary, model.max_text_length)
     }
-    return { contents: written, tensors: Object.fromEntries(stored) }
+    return { contents: written, tensors: Object.fromEntries(stored), opens }
   })
   yield* files.makeFolder(folder)
   for (const [name, text] of Object.entries(contents))
     yield* writeFile(join(folder, name), [new TextEncoder().encode(text)])
-  yield* writeSafetensors(join(folder, "model.safetensors"), tensors, { format: "pt" })
+  yield* writeWeights(folder, tensors, max_shard_bytes)
+  return opens
 })

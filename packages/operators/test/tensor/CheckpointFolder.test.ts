@@ -1,5 +1,5 @@
 /** Checkpoint folders read, refused, and written: test/parity's folders there and back, and what is wrong with others. */
-import { encodeSafetensors, Files, openSafetensors, writeSafetensors } from "@bootlace/data"
+import { encodeSafetensors, Files, openSafetensors, toBfloat16, toFloat16, writeSafetensors } from "@bootlace/data"
 import type { TensorData } from "@bootlace/data"
 import { preset, modelFromConfig } from "@bootlace/models"
 import type { HuggingFaceClass } from "@bootlace/models"
@@ -96,14 +96,44 @@ describe("readCheckpointFolder and exportHuggingFace", () => {
     )
     for (const as of ["BlipForConditionalGeneration", "BlipForImageTextRetrieval"] satisfies Array<HuggingFaceClass>) {
       const folder = join(scratch, `${++copies}`)
-      await run(exportHuggingFace({ model, weights, vocabulary }, folder, as))
+      await run(exportHuggingFace({ model, weights, vocabulary }, folder, { as }))
       const back = await run(readCheckpointFolder(folder))
       const kept = Object.keys(weights).filter((name) => !back.missing.includes(name))
       for (const name of kept) expect(back.weights[name]!.data).toEqual(weights[name]!.data)
       expect(kept.length).toBeGreaterThan(40)
     }
-    const wrong = exportHuggingFace({ model, weights, vocabulary }, join(scratch, "never"), "CLIPModel")
+    const wrong = exportHuggingFace({ model, weights, vocabulary }, join(scratch, "never"), { as: "CLIPModel" })
     await expect(run(wrong)).rejects.toThrow("can't be written as CLIPModel")
+  })
+
+  it.each([
+    ["float16", "F16", toFloat16],
+    ["bfloat16", "BF16", toBfloat16]
+  ] as const)("write %s, rounded once", async (dtype, stored, narrowed) => {
+    const read = await run(readCheckpointFolder(join(parity, "clip_gelu")))
+    const folder = join(scratch, `${++copies}`)
+    await run(exportHuggingFace({ ...read, vocabulary: read.vocabulary! }, folder, { dtype }))
+    const tensors = await tensorsOf(join(folder, "model.safetensors"))
+    const back = await run(readCheckpointFolder(folder))
+    expect(JSON.parse(readFileSync(join(folder, "config.json"), "utf8")).dtype).toBe(dtype)
+    for (const [name, { data }] of Object.entries(read.weights)) {
+      const narrow = narrowed(data as Float32Array)
+      expect(tensors[name]!.dtype).toBe(stored)
+      expect(tensors[name]!.data).toEqual(new Uint8Array(narrow.buffer))
+      expect(narrowed(back.weights[name]!.data as Float32Array)).toEqual(narrow)
+    }
+  })
+
+  it("write shards that are read back the same", async () => {
+    const read = await run(readCheckpointFolder(join(parity, "clip_gelu")))
+    const folder = join(scratch, `${++copies}`)
+    await run(exportHuggingFace({ ...read, vocabulary: read.vocabulary! }, folder, { max_shard_bytes: 50_000 }))
+    const { metadata, weight_map } = JSON.parse(readFileSync(join(folder, "model.safetensors.index.json"), "utf8"))
+    const files = [...new Set<string>(Object.values(weight_map))]
+    expect(files.length).toBeGreaterThan(2)
+    expect(files[0]).toBe(`model-00001-of-${String(files.length).padStart(5, "0")}.safetensors`)
+    expect(metadata.total_size).toBe(Object.values(read.weights).reduce((sum, { data }) => sum + data.byteLength, 0))
+    expect((await run(readCheckpointFolder(folder))).weights).toEqual(read.weights)
   })
 
   it("read tokenizer.json where there is nothing else", async () => {

@@ -1,0 +1,76 @@
+/** `bootlace export RUN:NODE --to DIR`: a trained model as a folder that transformers opens, with a card of what was measured. */
+import { Files, writeFile } from "@bootlace/data"
+import { NodeError } from "@bootlace/graph"
+import { huggingFaceClasses } from "@bootlace/models"
+import type { HuggingFaceClass } from "@bootlace/models"
+import { CheckpointError, exportHuggingFace, readModel } from "@bootlace/operators"
+import type { ExportDtype } from "@bootlace/operators"
+import { Effect } from "effect"
+import { basename, dirname, join, resolve } from "node:path"
+import { attributionOf, loadConfig } from "../ConfigFile.ts"
+import { usage } from "../Failure.ts"
+import { findModel, splitModel } from "../FindModel.ts"
+import type { FoundModel } from "../FindModel.ts"
+import { modelCard } from "../ModelCard.ts"
+import { out } from "../Screen.ts"
+
+export interface ExportCommand {
+  /** RUN:NODE, or a model's folder. */
+  readonly model: string
+  readonly to: string
+  readonly as: string | undefined
+  readonly dtype: ExportDtype
+  readonly store: string
+  readonly noConfig: boolean
+}
+
+const classOf = Effect.fnUntraced(function* (as: string | undefined) {
+  const known: HuggingFaceClass | undefined = huggingFaceClasses.find((name) => name === as)
+  if (as !== undefined && known === undefined)
+    return yield* usage(`error: --as: no class ${as}\nhint: classes are ${huggingFaceClasses.join(", ")}`)
+  return known
+})
+
+/** Into a folder beside the target, which is renamed when it is whole: a model folder is never half a model. */
+const written = Effect.fnUntraced(function* (found: FoundModel, options: ExportCommand, to: string) {
+  const as = yield* classOf(options.as)
+  const files = yield* Files
+  const model = yield* readModel(found.origin?.node ?? options.model, found.artifact)
+  const partial = join(dirname(to), `.${basename(to)}.partial`)
+  yield* files.remove(partial)
+  const opens = yield* exportHuggingFace(model, partial, { as, dtype: options.dtype })
+  if (found.origin !== undefined) {
+    const { record } = found.origin
+    const config = yield* loadConfig(process.cwd(), options.noConfig)
+    const operators = record.graph.map((node) => node.op)
+    const parameters = Object.values(model.weights).reduce((sum, { data }) => sum + data.length, 0)
+    const attribution = attributionOf(config, operators)
+    const card = modelCard({ ...found.origin, class: opens, dtype: options.dtype, parameters, attribution })
+    yield* writeFile(join(partial, "README.md"), [new TextEncoder().encode(card)])
+  }
+  yield* files.fsyncFolder(partial)
+  yield* files.rename(partial, to)
+  yield* files.fsyncFolder(dirname(to))
+  return opens
+})
+
+const work = Effect.fnUntraced(function* (options: ExportCommand) {
+  const to = resolve(options.to)
+  const files = yield* Files
+  if ((yield* files.stat(to)) !== undefined)
+    return yield* usage(`error: ${options.to} is there already\nhint: name a folder that isn't, or remove it`)
+  if ((yield* files.stat(dirname(to)))?.kind !== "folder")
+    return yield* usage(`error: there is no folder ${dirname(to)} to export into`)
+  const [run, node] = splitModel(options.model)
+  const opens = yield* written(yield* findModel(options.store, run, node), options, to)
+  yield* out(`${options.to}  ${opens}, ${options.dtype}`)
+})
+
+/** What doesn't fit is the caller's choice of model or class, seen before anything is written. */
+const explained = (error: unknown): unknown =>
+  error instanceof NodeError || error instanceof CheckpointError
+    ? usage(`error: ${error.detail}${error.hint === undefined ? "" : `\nhint: ${error.hint}`}`)
+    : error
+
+export const exportModel = (options: ExportCommand): Effect.Effect<void, unknown> =>
+  work(options).pipe(Effect.mapError(explained), Effect.provide(Files.layer))
