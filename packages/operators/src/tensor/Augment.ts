@@ -1,5 +1,5 @@
 /**
- * Random crops and flips of training images, a function of a random key.
+ * Random crops, flips and RandAugment of training images in this order, a function of a random key.
  *
  * Random resized crop as torchvision's: a share `scale` of the area at an aspect ratio drawn log-uniformly from 3:4 to 4:3, ten
  * tries, else the largest centred part inside these ratios; the crop is resized to the model's square.
@@ -9,6 +9,7 @@ import type { Rgb } from "@bootlace/data"
 import { uniformAt } from "@bootlace/models"
 import type { RandomKey } from "@bootlace/models"
 import { Schema } from "effect"
+import { RandAugment, randAugmented } from "./RandAugment.ts"
 
 const share = Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))
 
@@ -20,7 +21,10 @@ export const Augment = Schema.Struct({
       })
     })
   ),
-  horizontal_flip: Schema.optionalKey(Schema.Boolean.annotate({ description: "mirror half of the images" }))
+  horizontal_flip: Schema.optionalKey(Schema.Boolean.annotate({ description: "mirror half of the images" })),
+  rand_augment: Schema.optionalKey(
+    RandAugment.annotate({ description: "n random operations of strength m; BLIP's are { n: 2, m: 5 }" })
+  )
 })
 export type Augment = typeof Augment.Type
 
@@ -33,9 +37,12 @@ interface Window {
 
 const ratios = [3 / 4, 4 / 3] as const
 
-/** Draws 4 t + 1 to 4 t + 4 belong to try t; draw 0 is the flip's. */
+const tries = 10
+/** Draws 4 t + 1 to 4 t + 4 belong to try t; draw 0 is the flip's, those from here on RandAugment's. */
+const afterCrop = 4 * tries + 1
+
 const drawWindow = ({ width, height }: Rgb, [low, high]: readonly [number, number], key: RandomKey): Window => {
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < tries; attempt++) {
     const draw = (i: number): number => uniformAt(key, 4 * attempt + i)
     const area = width * height * (low + (high - low) * draw(1))
     const ratio = Math.exp(Math.log(ratios[0]) + (Math.log(ratios[1]) - Math.log(ratios[0])) * draw(2))
@@ -76,5 +83,7 @@ export const augmented = (image: Rgb, augment: Augment, image_size: number, key:
   const scale = augment.random_resized_crop?.scale
   const part =
     scale === undefined ? image : resizeBicubic(crop(image, drawWindow(image, scale, key)), image_size, image_size)
-  return augment.horizontal_flip === true && uniformAt(key, 0) < 0.5 ? mirror(part) : part
+  const turned = augment.horizontal_flip === true && uniformAt(key, 0) < 0.5 ? mirror(part) : part
+  const how = augment.rand_augment
+  return how === undefined ? turned : randAugmented(turned, how, (i) => uniformAt(key, afterCrop + i))
 }

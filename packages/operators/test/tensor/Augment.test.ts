@@ -43,4 +43,17 @@ describe("augmented", () => {
       expect(w / h).toBeLessThan(1.48)
     }
   })
+
+  it("applies half of the operations drawn, with all ten among them, and gives the same for the same key", () => {
+    const augment = { rand_augment: { n: 1, m: 5 } }
+    const image = ramp(24, 24)
+    const made = Array.from({ length: 400 }, (_, step) => augmented(image, augment, 24, keyOf(step)).data)
+    expect(augmented(image, augment, 24, keyOf(7)).data).toEqual(made[7])
+    const changed = made.filter((data) => data.some((level, i) => level !== image.data[i]))
+    // Half are left alone, and some operations leave such an image as it is, the identity for one.
+    expect(changed.length).toBeGreaterThan(130)
+    expect(changed.length).toBeLessThan(210)
+    // The five that move pixels do so in two directions.
+    expect(new Set(changed.map((data) => data.join())).size).toBeGreaterThanOrEqual(11)
+  })
 })
