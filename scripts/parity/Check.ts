@@ -75,7 +75,12 @@ const isKeyBias = (name: string): boolean => /(k_proj|\.key)\.bias$/.test(name)
 /** After AdamW steps an entry whose gradient is almost zero may have gone the other way: 99.9% tightly, all within 3 lr. */
 export const trained = (name: string, actual: HostTensor, expected: HostTensor, lr: number): ReadonlyArray<Check> => {
   if (actual.data.length !== expected.data.length) return [close(name, actual, expected, 0)]
-  const differences = Float64Array.from(expected.data, (value, i) => Math.abs(actual.data[i]! - value)).sort()
+  const count = expected.data.length
+  // A fused bias of queries, keys and values has the keys' in its middle.
+  const isFusedKey = (i: number): boolean => name.endsWith("in_proj_bias") && Math.floor((3 * i) / count) === 1
+  const differences = Float64Array.from(expected.data, (value, i) =>
+    isFusedKey(i) ? 0 : Math.abs(actual.data[i]! - value)
+  ).sort()
   const whole = measured(`${name} largest`, maxDifference(actual.data, expected.data), 3 * lr)
   const most = differences[Math.floor(0.999 * (differences.length - 1))]!
   return isKeyBias(name) ? [whole] : [measured(`${name} 99.9%`, most, 2e-5), whole]

@@ -1,10 +1,10 @@
 /**
- * CLIP, of transformers or of open_clip: embeddings, hidden states and similarities of given pixels and ids; three AdamW steps; the
- * zero-shot classifier.
+ * CLIP, of transformers or of open_clip, and SigLIP: embeddings, hidden states and similarities of given pixels and ids; the
+ * loss; three AdamW steps; the zero-shot classifier.
  */
 import type { HostTensor, HostTensors, LoadedModel, Program, TrainingProgram } from "@bootlace/engine"
-import { clipOptimizer, contrastive, l2Normalize } from "@bootlace/models"
-import type { Model, Tokenizer } from "@bootlace/models"
+import { clipOptimizer, contrastive, l2Normalize, sigmoidContrastive, siglipOptimizer } from "@bootlace/models"
+import type { Model, Tokenizer, Weights } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { close, closeNumber, closeWhere, gradient, trained } from "./Check.ts"
@@ -18,6 +18,13 @@ const programOf = (name: string, model: Model, run: Program["run"]): Program => 
   run
 })
 
+/** The loss that the model is trained by: SigLIP's where its similarities have a bias. */
+const lossOf = (model: Model, weights: Weights, embeds: Record<"image_embeds" | "text_embeds", tf.Tensor>) => {
+  const at = { ...embeds, scale: model.similarityScale(weights) }
+  const bias = model.similarityBias?.(weights)
+  return bias === undefined ? contrastive(at) : sigmoidContrastive({ ...at, bias })
+}
+
 /** Everything that a case may hold, under transformers' names. */
 const forward = (model: Model): Program["run"] => {
   const numbered = (name: string, states: ReadonlyArray<tf.Tensor>) =>
@@ -30,7 +37,11 @@ const forward = (model: Model): Program["run"] => {
     const text_raw = model.encodeText(weights, text)
     const [image_embeds, text_embeds] = [l2Normalize(image_raw), l2Normalize(text_raw)]
     const scale = model.similarityScale(weights)
-    const logits: tf.Tensor = tf.mul(tf.matMul(image_embeds, text_embeds, false, true), scale)
+    const scaled: tf.Tensor = tf.mul(tf.matMul(image_embeds, text_embeds, false, true), scale)
+    const logits: tf.Tensor =
+      model.similarityBias === undefined ? scaled : tf.add(scaled, model.similarityBias(weights))
+    // A loss needs as many texts as images.
+    const isSquare = logits.shape[0] === logits.shape[1]
     return {
       image_embeds_raw: image_raw,
       text_embeds_raw: text_raw,
@@ -38,10 +49,12 @@ const forward = (model: Model): Program["run"] => {
       text_embeds,
       logits_per_image: logits,
       logits_per_text: tf.transpose(logits),
-      probs_per_image: tf.softmax(logits, -1),
+      ...(isSquare ? { loss: lossOf(model, weights, { image_embeds, text_embeds }).itc_loss } : {}),
+      probs_per_image: model.architecture === "siglip" ? tf.sigmoid(logits) : tf.softmax(logits, -1),
       logit_scale: scale,
       vision_pooler: vision.pooled,
       text_pooler: words.pooled,
+      vision_last_hidden: vision.last,
       text_last_hidden: words.last,
       ...numbered("vision_hidden", vision.hidden),
       ...numbered("text_hidden", words.hidden)
@@ -91,20 +104,20 @@ interface Recipe {
   readonly eps: number
   readonly weight_decay: number
   readonly losses: ReadonlyArray<number>
-  readonly logit_scale_after: ReadonlyArray<number>
+  readonly logit_scale_after?: ReadonlyArray<number>
+  readonly logit_bias_after?: ReadonlyArray<number>
 }
 
 const trainingProgram = (model: Model): TrainingProgram => ({
-  name: "CLIP training",
+  name: `${model.architecture} training`,
   weights: Object.keys(model.shapes),
   twin: [],
   state: {},
   run: ({ weights, inputs }) => {
     const { pixels, input_ids, attention_mask } = inputs
-    const { itc_loss, similarity_i2t } = contrastive({
+    const { itc_loss, similarity_i2t } = lossOf(model, weights, {
       image_embeds: model.encodeImage(weights, pixels!).image_embeds,
-      text_embeds: model.encodeText(weights, { input_ids: input_ids!, attention_mask: attention_mask! }),
-      scale: model.similarityScale(weights)
+      text_embeds: model.encodeText(weights, { input_ids: input_ids!, attention_mask: attention_mask! })
     })
     return { losses: { itc_loss }, outputs: { logits: similarity_i2t } }
   }
@@ -117,10 +130,11 @@ export const clipTrainingChecks = Effect.fnUntraced(function* (model: Model, loa
   const inputs = {
     pixels: expected["pixel_values"]!,
     input_ids: expected["input_ids"]!,
-    attention_mask: expected["attention_mask"]!
+    attention_mask: expected["attention_mask"] ?? ones(expected["input_ids"]!)
   }
   const { lr, betas, eps, weight_decay, losses } = recipe
-  const optimizer = { betas, eps, weight_decay, decays: clipOptimizer.decays, clamp: model.clamp }
+  const { decays } = model.architecture === "siglip" ? siglipOptimizer : clipOptimizer
+  const optimizer = { betas, eps, weight_decay, decays, clamp: model.clamp }
   const trainer = yield* loaded.train(trainingProgram(model), optimizer, { _tag: "Fresh", state: {} })
   const first = yield* trainer.gradients(inputs)
   const checks: Array<Check> = [
@@ -133,8 +147,14 @@ export const clipTrainingChecks = Effect.fnUntraced(function* (model: Model, loa
     checks.push(closeNumber(`loss of step ${step}`, total, wanted, step === 0 ? 1e-4 : 1e-3))
     const norm = expected[`grad_norm${step}`]?.data[0]
     if (norm !== undefined) checks.push(closeNumber(`gradient norm of step ${step}`, grad_norm / norm, 1, 1e-3))
-    const after = (yield* trainer.snapshot).weights["logit_scale"]!.data[0]!
-    checks.push(closeNumber(`logit_scale after step ${step}`, after, recipe.logit_scale_after[step]!, 2e-5))
+    const after = (yield* trainer.snapshot).weights
+    const scalar = (name: "logit_scale" | "logit_bias", values: ReadonlyArray<number> | undefined): void => {
+      const value = values?.[step]
+      if (value !== undefined)
+        checks.push(closeNumber(`${name} after step ${step}`, after[name]!.data[0]!, value, 2e-5))
+    }
+    scalar("logit_scale", recipe.logit_scale_after)
+    scalar("logit_bias", recipe.logit_bias_after)
   }
   const { weights } = yield* trainer.snapshot
   for (const [key, wanted] of Object.entries(expected))

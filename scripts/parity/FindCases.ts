@@ -10,7 +10,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { basename, dirname, join, relative } from "node:path"
 
-export type Kind = "clip" | "blip" | "open_clip" | "pretraining"
+export type Kind = "clip" | "blip" | "siglip" | "open_clip" | "pretraining"
 
 export interface Case {
   /** Path from where the search began. */
@@ -27,7 +27,8 @@ const architectures: Readonly<Record<string, Kind>> = {
   CLIPModel: "clip",
   BlipForImageTextRetrieval: "blip",
   BlipForConditionalGeneration: "blip",
-  BlipModel: "blip"
+  BlipModel: "blip",
+  SiglipModel: "siglip"
 }
 
 const isCollection = (folder: string): boolean =>

@@ -50,7 +50,7 @@ const modelChecks = Effect.fnUntraced(function* (at: Case) {
   const loaded = yield* executor.load(weights)
   const expected = (yield* readTensors(join(folder, "expected_forward.safetensors"))) ?? {}
   const inputs = yield* guarded("inputs", inputChecks(at, model.preprocess, tokenizer, format))
-  if (model.architecture === "clip") {
+  if (model.architecture !== "blip") {
     return [
       ...inputs,
       ...(yield* guarded("forward", clipForwardChecks(model, loaded, expected))),

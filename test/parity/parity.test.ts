@@ -50,7 +50,7 @@ describe("parity with PyTorch", () => {
 
   it("is checked for every kind of case", () => {
     const kinds = findCases(here).map(({ kind }) => kind)
-    for (const kind of ["clip", "blip", "open_clip", "pretraining"]) expect(kinds).toContain(kind)
+    for (const kind of ["clip", "blip", "siglip", "open_clip", "pretraining"]) expect(kinds).toContain(kind)
     expect(kinds).not.toContain(undefined)
   })
 })
@@ -83,16 +83,16 @@ describe("the runner", () => {
   })
 
   it("fails a folder of an unknown kind, one with nothing to compare, one with a pickle, and none at all", async () => {
-    const folder = collectionOf({ siglip: "clip_gelu", bare: "clip_gelu", pickled: "clip_gelu" })
-    const config = join(folder, "siglip", "config.json")
-    writeFileSync(config, readFileSync(config, "utf8").replace("CLIPModel", "SiglipModel"))
+    const folder = collectionOf({ flava: "clip_gelu", bare: "clip_gelu", pickled: "clip_gelu" })
+    const config = join(folder, "flava", "config.json")
+    writeFileSync(config, readFileSync(config, "utf8").replace("CLIPModel", "FlavaModel"))
     for (const name of ["expected_forward.safetensors", "expected_tokens.json", "expected_train.json"])
       rmSync(join(folder, "bare", name))
     renameSync(join(folder, "pickled", "model.safetensors"), join(folder, "pickled", "pytorch_model.bin"))
     mkdirSync(join(folder, "notes"))
     writeFileSync(join(folder, "notes", "readme.txt"), "nothing to see")
     const notes = new Map(failuresByCase(await check(folder)))
-    expect(notes.get("siglip")).toContain('architectures ["SiglipModel"]')
+    expect(notes.get("flava")).toContain('architectures ["FlavaModel"]')
     expect(notes.get("bare")).toContain("nothing here to compare with")
     expect(notes.get("pickled")).toContain("pytorch_model.bin is a pickle")
     expect(notes.get("notes")).toContain("a folder of no known kind")

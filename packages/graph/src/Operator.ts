@@ -29,7 +29,7 @@ export type Inputs = Readonly<Record<string, Input>>
 export type Kind = "source" | "map" | "route" | "expand" | "union" | "fold" | "train"
 
 /** Of models. */
-export type Architecture = "clip" | "blip"
+export type Architecture = "clip" | "blip" | "siglip"
 
 export type ConfigSchema = Schema.Codec<unknown, unknown, never, never>
 

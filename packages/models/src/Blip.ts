@@ -123,6 +123,7 @@ export const blipModel = (config: BlipConfig): BlipModel => {
       resize: "square"
     },
     max_text_length: config.max_text_length,
+    text_padding: "hidden",
     vocab_size: text_config.vocab_size,
     image_tokens: [numImageTokens(vision_config), vision_config.hidden_size],
     embed_dim: pooled ? config.projection_dim : config.image_text_hidden_size,

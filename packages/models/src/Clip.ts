@@ -3,7 +3,7 @@
  *
  *   image_embeds = visual_projection(norm(class token))   [B, E]
  *   text_embeds  = text_projection(pooled text)           [B, E]
- *   similarity   = exp(logit_scale) * unit(image_embeds) @ unit(text_embeds)^T
+ *   similarity   = exp(logit_scale) * unit(image_embeds) @ unit(text_embeds)^T, + logit_bias where it has one
  *
  * Weights carry the names of Hugging Face's CLIPModel. The text tower is the paper's causal transformer, or with
  * `text_config.model_type: "bert"` a bidirectional BERT encoder pooled at [CLS].
@@ -47,6 +47,7 @@ const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor
 
 const clipShapes = (config: ClipConfig): Shapes => ({
   logit_scale: [],
+  ...(config.logit_bias_init_value === undefined ? {} : { logit_bias: [] }),
   ...visionShapes("clip", config.vision_config),
   ...textShapes(config.text_config),
   ...linearShapes("visual_projection", config.projection_dim, config.vision_config.hidden_size, false),
@@ -66,6 +67,7 @@ export const clipModel = (config: ClipConfig): ClipModel => {
       resize: "shortest_side_center_crop"
     },
     max_text_length: text_config.max_position_embeddings,
+    text_padding: "hidden",
     vocab_size: text_config.vocab_size,
     image_tokens: [numImageTokens(vision_config), vision_config.hidden_size],
     embed_dim: config.projection_dim,
@@ -79,7 +81,10 @@ export const clipModel = (config: ClipConfig): ClipModel => {
     imageStates: (weights, pixels_BCHW) => imageStates(weights, vision_config, pixels_BCHW),
     textStates: (weights, text) => textStates(weights, text_config, text),
     similarityScale: (weights) => tf.exp(weightOf(weights, "logit_scale")),
+    ...(shapes["logit_bias"] === undefined
+      ? {}
+      : { similarityBias: (weights: Weights) => weightOf(weights, "logit_bias") }),
     clamp: { logit_scale: [0, Math.log(100)] },
-    encoderWeights: Object.keys(shapes).filter((name) => name !== "logit_scale")
+    encoderWeights: Object.keys(shapes).filter((name) => name !== "logit_scale" && name !== "logit_bias")
   }
 }

@@ -1,14 +1,15 @@
 /**
- * Model configs in Hugging Face's words (`CLIPConfig`, `BlipConfig`), checked before any weight is made.
+ * Model configs in Hugging Face's words (`CLIPConfig`, `BlipConfig`, `SiglipConfig`), checked before any weight is made.
  *
  * What a config leaves out takes the value that transformers gives it; sizes of the towers have no default.
  */
+import { ConfigError, Section, type Triple } from "./ConfigSection.ts"
+
+export { ConfigError }
 
 /** transformers' names; the approximations of GELU by tanh, `gelu_new` and `gelu_fast`, are the same function. */
 export const activations = ["gelu", "quick_gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu", "silu"] as const
 export type Activation = (typeof activations)[number]
-
-type Triple = readonly [number, number, number]
 
 /** How pixels are scaled, where it isn't as OpenAI's CLIP does it. */
 interface ImageScaling {
@@ -31,8 +32,11 @@ export interface VisionConfig extends TowerConfig {
 }
 
 export interface TextConfig extends TowerConfig {
-  /** `clip_text_model`: causal, end-of-text pooling. `bert`: bidirectional, [CLS]. `blip_text_model`: BLIP's MED. */
-  readonly model_type: "clip_text_model" | "bert" | "blip_text_model"
+  /**
+   * `clip_text_model`: causal, end-of-text pooling. `bert`: bidirectional, [CLS]. `blip_text_model`: BLIP's MED.
+   * `siglip_text_model`: bidirectional, the last place of a padded row.
+   */
+  readonly model_type: "clip_text_model" | "bert" | "blip_text_model" | "siglip_text_model"
   readonly vocab_size: number
   readonly max_position_embeddings: number
 }
@@ -48,11 +52,18 @@ export interface BlipTextConfig extends TextConfig {
   readonly sep_token_id: number
 }
 
+export interface SiglipTextConfig extends TextConfig {
+  /** Width of the embeddings, which is that of the image tower. */
+  readonly projection_size: number
+}
+
 export interface ClipConfig extends ImageScaling {
   readonly model_type: "clip"
   readonly architectures: ReadonlyArray<string>
   readonly projection_dim: number
   readonly logit_scale_init_value: number
+  /** Where it is given, the model has a `logit_bias`, which the sigmoid loss needs. */
+  readonly logit_bias_init_value?: number
   readonly vision_config: VisionConfig
   readonly text_config: ClipTextConfig
 }
@@ -75,93 +86,17 @@ export interface BlipConfig extends ImageScaling {
   readonly text_config: BlipTextConfig
 }
 
-/** A config that no model can be made of; one line per problem, each naming its key. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError"
-  readonly problems: ReadonlyArray<string>
-  constructor(problems: ReadonlyArray<string>) {
-    super(`model config: ${problems.join("\n")}`)
-    this.problems = problems
-  }
+export interface SiglipConfig extends ImageScaling {
+  readonly model_type: "siglip"
+  readonly architectures: ReadonlyArray<string>
+  readonly logit_scale_init_value: number
+  readonly logit_bias_init_value: number
+  /** Its last norm is pooled by attention; the result is the embedding, so both towers are equally wide. */
+  readonly vision_config: VisionConfig
+  readonly text_config: SiglipTextConfig
 }
 
-const show = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value))
-
-/** Reads typed keys of one JSON object and notes what is wrong under its dotted path. */
-class Section {
-  private readonly values: Readonly<Record<string, unknown>>
-  private readonly path: string
-  private readonly problems: Array<string>
-
-  constructor(value: unknown, path: string, problems: Array<string>) {
-    this.path = path
-    this.problems = problems
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value)
-    if (!isObject) this.wrong("", "an object", value)
-    this.values = isObject ? (value as Record<string, unknown>) : {}
-  }
-
-  wrong(key: string, expected: string, value: unknown): void {
-    const where = [this.path, key].filter((part) => part !== "").join(".")
-    this.problems.push(`${where === "" ? "the config" : where}: expected ${expected}, got ${show(value)}`)
-  }
-
-  section(key: string): Section {
-    return new Section(this.values[key], this.path === "" ? key : `${this.path}.${key}`, this.problems)
-  }
-
-  private read<A>(
-    key: string,
-    expected: string,
-    is: (value: unknown) => value is A,
-    stand_in: A,
-    optional: boolean
-  ): A {
-    const value = this.values[key]
-    if (is(value)) return value
-    if (!(optional && (value === undefined || value === null))) this.wrong(key, expected, value)
-    return stand_in
-  }
-
-  /** A size. Without a default it must be there. */
-  size(key: string, fallback?: number): number {
-    const is = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
-    return this.read(key, "a positive integer", is, fallback ?? 1, fallback !== undefined)
-  }
-
-  tokenId(key: string, fallback: number): number {
-    const is = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-    return this.read(key, "a token id", is, fallback, true)
-  }
-
-  real(key: string, fallback: number): number {
-    const is = (value: unknown): value is number => Number.isFinite(value)
-    return this.read(key, "a number", is, fallback, true)
-  }
-
-  flag(key: string, fallback: boolean): boolean {
-    return this.read(key, "true or false", (value) => typeof value === "boolean", fallback, true)
-  }
-
-  triple(key: string): Triple | undefined {
-    const value = this.values[key]
-    if (value === undefined || value === null) return undefined
-    if (Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)) return value as unknown as Triple
-    this.wrong(key, "three numbers", value)
-    return undefined
-  }
-
-  names(key: string): ReadonlyArray<string> {
-    const is = (value: unknown): value is ReadonlyArray<string> =>
-      Array.isArray(value) && value.every((item) => typeof item === "string")
-    return this.read(key, "a list of names", is, [], true)
-  }
-
-  oneOf<const A extends string>(key: string, choices: ReadonlyArray<A>, fallback?: A): A {
-    const is = (value: unknown): value is A => choices.some((choice) => choice === value)
-    return this.read(key, choices.map(show).join(" or "), is, fallback ?? choices[0]!, fallback !== undefined)
-  }
-}
+export type ModelConfig = ClipConfig | BlipConfig | SiglipConfig
 
 const tower = (section: Section, hidden_act: Activation, layer_norm_eps: number): TowerConfig => {
   const config = {
@@ -177,15 +112,21 @@ const tower = (section: Section, hidden_act: Activation, layer_norm_eps: number)
   return config
 }
 
-const vision = (section: Section, hidden_act: Activation): VisionConfig => {
+const vision = (section: Section, hidden_act: Activation, layer_norm_eps = 1e-5): VisionConfig => {
   const config = {
-    ...tower(section, hidden_act, 1e-5),
+    ...tower(section, hidden_act, layer_norm_eps),
     image_size: section.size("image_size"),
     patch_size: section.size("patch_size")
   }
+  if (section.size("num_channels", 3) !== 3) section.wrong("num_channels", "3", section.size("num_channels", 3))
+  return config
+}
+
+/** CLIP's and BLIP's patches cover the image. */
+const coveringVision = (section: Section, hidden_act: Activation): VisionConfig => {
+  const config = vision(section, hidden_act)
   if (config.image_size % config.patch_size !== 0)
     section.wrong("patch_size", `a divisor of image_size ${config.image_size}`, config.patch_size)
-  if (section.size("num_channels", 3) !== 3) section.wrong("num_channels", "3", section.size("num_channels", 3))
   return config
 }
 
@@ -198,13 +139,15 @@ const clipConfig = (root: Section): ClipConfig => {
   const text = root.section("text_config")
   const model_type = text.oneOf("model_type", ["clip_text_model", "bert"], "clip_text_model")
   const bert = model_type === "bert"
+  const bias = root.optionalReal("logit_bias_init_value")
   return {
     model_type: "clip",
     architectures: ["CLIPModel"],
     projection_dim: root.size("projection_dim", 512),
     logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
+    ...(bias === undefined ? {} : { logit_bias_init_value: bias }),
     ...imageScaling(root),
-    vision_config: vision(root.section("vision_config"), "quick_gelu"),
+    vision_config: coveringVision(root.section("vision_config"), "quick_gelu"),
     text_config: {
       model_type,
       ...tower(text, bert ? "gelu" : "quick_gelu", bert ? 1e-12 : 1e-5),
@@ -228,7 +171,7 @@ const blipConfig = (root: Section): BlipConfig => {
     tie_word_embeddings: root.flag("tie_word_embeddings", true),
     max_text_length: root.size("max_text_length", Math.min(40, max_position_embeddings)),
     ...imageScaling(root),
-    vision_config: vision(root.section("vision_config"), "gelu"),
+    vision_config: coveringVision(root.section("vision_config"), "gelu"),
     text_config: {
       model_type: "blip_text_model",
       ...tower(text, "gelu", 1e-12),
@@ -243,13 +186,42 @@ const blipConfig = (root: Section): BlipConfig => {
   return config
 }
 
+/** Zhai et al. 2023, algorithm 1: the scale begins at 10, the bias at -10. */
+const siglipConfig = (root: Section): SiglipConfig => {
+  const [image, text] = [root.section("vision_config"), root.section("text_config")]
+  const vision_config = vision(image, "gelu_pytorch_tanh", 1e-6)
+  const { hidden_size, image_size, patch_size } = vision_config
+  if (patch_size > image_size) image.wrong("patch_size", `at most image_size ${image_size}`, patch_size)
+  const textTower = tower(text, "gelu_pytorch_tanh", 1e-6)
+  const text_config = {
+    model_type: text.oneOf("model_type", ["siglip_text_model"], "siglip_text_model"),
+    ...textTower,
+    vocab_size: text.size("vocab_size"),
+    max_position_embeddings: text.size("max_position_embeddings", 64),
+    projection_size: text.size("projection_size", textTower.hidden_size)
+  }
+  if (text_config.projection_size !== hidden_size)
+    text.wrong("projection_size", `vision_config.hidden_size ${hidden_size}`, text_config.projection_size)
+  return {
+    model_type: "siglip",
+    architectures: ["SiglipModel"],
+    logit_scale_init_value: root.real("logit_scale_init_value", Math.log(10)),
+    logit_bias_init_value: root.real("logit_bias_init_value", -10),
+    ...imageScaling(root),
+    vision_config,
+    text_config
+  }
+}
+
+const parsers = { clip: clipConfig, blip: blipConfig, siglip: siglipConfig } as const
+
 /** Checks a parsed JSON config. Throws a `ConfigError` with every problem found. */
-export const parseConfig = (config: unknown): ClipConfig | BlipConfig => {
+export const parseConfig = (config: unknown): ModelConfig => {
   const problems: Array<string> = []
   const root = new Section(config, "", problems)
-  const model_type = problems.length > 0 ? "clip" : root.oneOf("model_type", ["clip", "blip"])
+  const model_type = problems.length > 0 ? "clip" : root.oneOf("model_type", ["clip", "blip", "siglip"])
   if (problems.length > 0) throw new ConfigError(problems)
-  const parsed = model_type === "clip" ? clipConfig(root) : blipConfig(root)
+  const parsed = parsers[model_type](root)
   if (problems.length > 0) throw new ConfigError(problems)
   return parsed
 }

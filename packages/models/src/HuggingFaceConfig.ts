@@ -11,11 +11,14 @@ const isObject = (value: unknown): value is Json => typeof value === "object" &&
 
 const classes = {
   clip: ["CLIPModel"],
-  blip: ["BlipForImageTextRetrieval", "BlipForConditionalGeneration", "BlipModel"]
+  blip: ["BlipForImageTextRetrieval", "BlipForConditionalGeneration", "BlipModel"],
+  siglip: ["SiglipModel"]
 } as const
+type Family = keyof typeof classes
+const families = Object.keys(classes) as ReadonlyArray<Family>
 const architectures: ReadonlyArray<string> = Object.values(classes).flat()
 
-/** Sizes of transformers' CLIPTextConfig, CLIPVisionConfig, BlipTextConfig and BlipVisionConfig. */
+/** Sizes of transformers' text and vision configs of each family. */
 const towers = {
   clip: {
     text_config: {
@@ -50,6 +53,23 @@ const towers = {
       image_size: 384,
       patch_size: 16
     }
+  },
+  siglip: {
+    text_config: {
+      vocab_size: 32000,
+      hidden_size: 768,
+      intermediate_size: 3072,
+      num_hidden_layers: 12,
+      num_attention_heads: 12
+    },
+    vision_config: {
+      hidden_size: 768,
+      intermediate_size: 3072,
+      num_hidden_layers: 12,
+      num_attention_heads: 12,
+      image_size: 224,
+      patch_size: 16
+    }
   }
 } as const
 
@@ -60,6 +80,7 @@ const builtIn: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   qkv_bias: [true],
   attention_bias: [true],
   num_channels: [3],
+  vision_use_head: [true],
   quantization_config: []
 }
 
@@ -71,7 +92,7 @@ const problemsIn = (section: Json, path: string): ReadonlyArray<string> =>
     return [`${path}${key}: expected ${expected}, got ${JSON.stringify(value)}`]
   })
 
-const tower = (root: Json, family: "clip" | "blip", name: "text_config" | "vision_config"): Json => {
+const tower = (root: Json, family: Family, name: "text_config" | "vision_config"): Json => {
   const given = root[name]
   // transformers up to 4.2x wrote the towers under both names; the second one wins there.
   const older = root[`${name}_dict`]
@@ -91,9 +112,11 @@ export const huggingFaceConfig = (config: unknown): Json => {
     throw new ConfigError([
       `architectures: expected one of ${architectures.join(", ")}, got ${unknown.map(String).join(", ")}`
     ])
-  const family = config["model_type"]
-  if (family !== "clip" && family !== "blip")
-    throw new ConfigError([`model_type: expected "clip" or "blip", got ${JSON.stringify(family)}`])
+  const family = families.find((name) => name === config["model_type"])
+  if (family === undefined) {
+    const known = families.map((name) => JSON.stringify(name)).join(" or ")
+    throw new ConfigError([`model_type: expected ${known}, got ${JSON.stringify(config["model_type"])}`])
+  }
   const text_config = tower(config, family, "text_config")
   const vision_config = tower(config, family, "vision_config")
   const problems = [

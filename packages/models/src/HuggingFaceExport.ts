@@ -4,14 +4,15 @@
  * BLIP as it is trained has all of MED's roles at once; a class of transformers has some of them. So a model of one's own is
  * written once per class: the captioner as BlipForConditionalGeneration, the filter as BlipForImageTextRetrieval.
  */
-import { ConfigError, type BlipConfig, type ClipConfig } from "./Config.ts"
+import { ConfigError, type BlipConfig, type ClipConfig, type ModelConfig, type SiglipConfig } from "./Config.ts"
 import type { Model } from "./Model.ts"
 
 export const huggingFaceClasses = [
   "CLIPModel",
   "BlipForImageTextRetrieval",
   "BlipForConditionalGeneration",
-  "BlipModel"
+  "BlipModel",
+  "SiglipModel"
 ] as const
 export type HuggingFaceClass = (typeof huggingFaceClasses)[number]
 
@@ -46,13 +47,15 @@ const namers: Readonly<Record<HuggingFaceClass, (name: string) => string | undef
   CLIPModel: (name) => name,
   BlipForImageTextRetrieval: retrievalName,
   BlipForConditionalGeneration: captionerName,
-  BlipModel: pooledName
+  BlipModel: pooledName,
+  SiglipModel: (name) => name
 }
 
 /** Token ids that transformers' text configs want beside the sizes. */
 interface TextIds {
   readonly pad_token_id: number
   readonly start_token_id: number
+  readonly end_token_id: number
 }
 
 const clipConfig = (config: ClipConfig, ids: TextIds) => ({
@@ -74,8 +77,25 @@ const blipConfig = (config: BlipConfig, ids: TextIds) => ({
   vision_config: { ...config.vision_config, model_type: "blip_vision_model" }
 })
 
+const siglipConfig = (config: SiglipConfig, ids: TextIds) => ({
+  ...config,
+  text_config: {
+    ...config.text_config,
+    pad_token_id: ids.pad_token_id,
+    bos_token_id: ids.start_token_id,
+    eos_token_id: ids.end_token_id
+  },
+  vision_config: { ...config.vision_config, model_type: "siglip_vision_model", num_channels: 3 }
+})
+
+const configWritten = (config: ModelConfig, ids: TextIds) => {
+  if (config.model_type === "siglip") return siglipConfig(config, ids)
+  return config.model_type === "clip" ? clipConfig(config, ids) : blipConfig(config, ids)
+}
+
 const classOf = (model: Model): HuggingFaceClass => {
   if (model.architecture === "clip") return "CLIPModel"
+  if (model.architecture === "siglip") return "SiglipModel"
   const named = (model.config as BlipConfig).architectures.find((name) =>
     huggingFaceClasses.some((known) => known === name)
   )
@@ -83,11 +103,14 @@ const classOf = (model: Model): HuggingFaceClass => {
 }
 
 const checkClass = (model: Model, wanted: HuggingFaceClass): void => {
-  const config = model.config as ClipConfig | BlipConfig
+  const config = model.config as ModelConfig
   if (config.model_type === "clip" && config.text_config.model_type === "bert")
     throw new ConfigError(["text_config.model_type: transformers' CLIPModel has no BERT text tower"])
+  if (config.model_type === "clip" && config.logit_bias_init_value !== undefined)
+    throw new ConfigError(["logit_bias_init_value: transformers' CLIPModel has no logit_bias"])
   const pooled = classOf(model) === "BlipModel"
-  const fits = wanted === "CLIPModel" ? config.model_type === "clip" : config.model_type === "blip"
+  const family = { CLIPModel: "clip", SiglipModel: "siglip" } as const
+  const fits = config.model_type === (wanted === "CLIPModel" || wanted === "SiglipModel" ? family[wanted] : "blip")
   if (!fits || (wanted === "BlipModel") !== pooled)
     throw new ConfigError([`architectures: this model can't be written as ${wanted}; it is a ${classOf(model)}`])
 }
@@ -95,8 +118,7 @@ const checkClass = (model: Model, wanted: HuggingFaceClass): void => {
 /** `as`: the class; default the one the config names, else the captioner's. Throws a `ConfigError` where it doesn't fit. */
 export const toHuggingFace = (model: Model, ids: TextIds, as: HuggingFaceClass = classOf(model)): HuggingFaceExport => {
   checkClass(model, as)
-  const config = model.config as ClipConfig | BlipConfig
-  const written = config.model_type === "clip" ? clipConfig(config, ids) : blipConfig(config, ids)
+  const written = configWritten(model.config as ModelConfig, ids)
   const names = Object.keys(model.shapes).flatMap((name) => {
     const theirs = namers[as](name)
     return theirs === undefined ? [] : [[name, theirs]]

@@ -1,7 +1,7 @@
 /**
  * Which tensor of a Hugging Face (or Salesforce-shaped) checkpoint is which of a model's weights.
  *
- * CLIPModel's names are the model's own. BLIP's classes disagree with each other, and MED's shared weights appear in a
+ * The names of CLIPModel and SiglipModel are the models' own. BLIP's classes disagree with each other, and MED's shared weights appear in a
  * checkpoint under the encoder, the decoder or both:
  *
  * | here | BlipForImageTextRetrieval | BlipForConditionalGeneration | BlipModel | a pre-training |
@@ -52,7 +52,7 @@ export const fromHuggingFace = (model: Model, checkpoint_names: Iterable<string>
   const names: Record<string, string> = {}
   const missing: Array<string> = []
   for (const name of Object.keys(model.shapes)) {
-    const found = (model.architecture === "clip" ? [name] : blipCandidates(name)).find((each) => available.has(each))
+    const found = (model.architecture === "blip" ? blipCandidates(name) : [name]).find((each) => available.has(each))
     if (found === undefined) missing.push(name)
     else names[name] = found
   }

@@ -3,9 +3,9 @@
  *
  * CLIP as OpenAI's code draws it (`CLIP.initialize_parameters`; vision blocks keep PyTorch's defaults). BLIP as its code
  * does: the ViT's and BERT's linear layers and embeddings N(0, initializer_range), 0.02 at its width of 768; heads as
- * PyTorch's Linear.
+ * PyTorch's Linear. SigLIP as its code does: attention and feed-forward Xavier, the rest N(0, 1 / fan in).
  */
-import type { BlipConfig, ClipConfig } from "./Config.ts"
+import type { BlipConfig, ClipConfig, SiglipConfig } from "./Config.ts"
 import type { Arrays, Shapes } from "./Model.ts"
 import { normals, randomKey, uniforms } from "./Random.ts"
 
@@ -52,6 +52,7 @@ const bertDraw = (name: string, std: number): Draw => (name.endsWith("bias") ? c
 const clipDraw = (config: ClipConfig, shapes: Shapes, name: string): Draw => {
   const { vision_config, text_config } = config
   if (name === "logit_scale") return constant(config.logit_scale_init_value)
+  if (name === "logit_bias") return constant(config.logit_bias_init_value ?? 0)
   if (isNorm(name)) return constant(name.endsWith("weight") ? 1 : 0)
   if (name === "visual_projection.weight") return normal(vision_config.hidden_size ** -0.5)
   if (name === "text_projection.weight") return normal(text_config.hidden_size ** -0.5)
@@ -67,6 +68,25 @@ const blipDraw = (config: BlipConfig, shapes: Shapes, name: string): Draw => {
   if (/^(vision_proj|text_proj|itm_head)\./.test(name)) return torchDefault(name, shapes)
   if (name.endsWith("patch_embedding.bias")) return torchDefault(name, shapes)
   return bertDraw(name, config.initializer_range)
+}
+
+/** Uniform with the variance 2 / (fan in + fan out) (Glorot and Bengio 2010). */
+const xavier = (num_out: number, num_in: number): Draw => uniform(Math.sqrt(6 / (num_out + num_in)))
+
+const siglipDraw = (config: SiglipConfig, shapes: Shapes, name: string): Draw => {
+  const shape = shapes[name]!
+  const [rows = 1, width = 1] = shape
+  if (name === "logit_scale") return constant(config.logit_scale_init_value)
+  if (name === "logit_bias") return constant(config.logit_bias_init_value)
+  if (isNorm(name)) return constant(name.endsWith("weight") ? 1 : 0)
+  if (/mlp\.fc\d\.bias$/.test(name)) return normal(1e-6)
+  if (name.endsWith("bias")) return constant(0)
+  if (name.endsWith("probe")) return xavier(shape.at(-1)!, 1)
+  // Queries, keys and values are three square matrices there, fused here.
+  if (name.endsWith("in_proj_weight")) return xavier(width, width)
+  if (/(self_attn|attention|mlp)\./.test(name)) return xavier(rows, width)
+  if (name.endsWith("embedding.weight") && shape.length === 2) return normal(width ** -0.5)
+  return normal(sizeOf(shape.slice(1)) ** -0.5)
 }
 
 const drawValues = (seed: number, name: string, count: number, draw: Draw): Float32Array => {
@@ -92,3 +112,10 @@ export const initBlip = (
   seed: number,
   names: ReadonlyArray<string> = Object.keys(shapes)
 ): Arrays => drawAll(seed, shapes, names, (name) => blipDraw(config, shapes, name))
+
+export const initSiglip = (
+  config: SiglipConfig,
+  shapes: Shapes,
+  seed: number,
+  names: ReadonlyArray<string> = Object.keys(shapes)
+): Arrays => drawAll(seed, shapes, names, (name) => siglipDraw(config, shapes, name))

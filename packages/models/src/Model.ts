@@ -46,7 +46,7 @@ export interface Preprocess {
   readonly image_size: number
   readonly image_mean: readonly [number, number, number]
   readonly image_std: readonly [number, number, number]
-  /** CLIP: shortest side, then centre crop. BLIP: straight to a square. */
+  /** CLIP: shortest side, then centre crop. BLIP and SigLIP: straight to a square. */
   readonly resize: "shortest_side_center_crop" | "square"
 }
 
@@ -55,6 +55,8 @@ interface Base {
   readonly config: unknown
   readonly preprocess: Preprocess
   readonly max_text_length: number
+  /** `full`: every text is padded to `max_text_length`, and padding is read like text. */
+  readonly text_padding: "hidden" | "full"
   readonly vocab_size: number
   /** [N, D] and E. */
   readonly image_tokens: readonly [number, number]
@@ -67,8 +69,10 @@ interface Base {
   readonly encodeText: (weights: Weights, text: TokenTensors) => Tensor
   readonly imageStates: (weights: Weights, pixels_BCHW: Tensor) => States
   readonly textStates: (weights: Weights, text: TokenTensors) => States
-  /** The scalar that multiplies similarities: exp(logit_scale) in CLIP, 1 / temp in BLIP. */
+  /** The scalar that multiplies similarities: exp(logit_scale) in CLIP and SigLIP, 1 / temp in BLIP. */
   readonly similarityScale: (weights: Weights) => Tensor
+  /** The scalar added to scaled similarities, where the model has one: the sigmoid loss needs it. */
+  readonly similarityBias?: (weights: Weights) => Tensor
   /** The scalar weights that training holds inside bounds. */
   readonly clamp: Readonly<Record<string, readonly [number, number]>>
   /** Weights read by `encodeImage`, `encodeText` (with projections): what a momentum twin copies. */
@@ -77,6 +81,10 @@ interface Base {
 
 export interface ClipModel extends Base {
   readonly architecture: "clip"
+}
+
+export interface SiglipModel extends Base {
+  readonly architecture: "siglip"
 }
 
 export interface BlipModel extends Base {
@@ -104,4 +112,4 @@ export interface BlipModel extends Base {
   ) => { readonly logits: Tensor; readonly keys: Tensor; readonly values: Tensor }
 }
 
-export type Model = ClipModel | BlipModel
+export type Model = ClipModel | BlipModel | SiglipModel

@@ -18,7 +18,7 @@ const isObject = (value: unknown): value is Json => typeof value === "object" &&
 
 /** Keys that say something which is read below. */
 const read: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "": ["embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "init_logit_scale"],
+  "": ["embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "init_logit_scale", "init_logit_bias"],
   "vision_cfg.": ["layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "norm_kwargs"],
   "text_cfg.": ["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "norm_kwargs"]
 }
@@ -82,6 +82,7 @@ export const openClipConfig = (config: unknown): ClipConfig => {
     model_type: "clip",
     projection_dim: embed_dim,
     ...(typeof root["init_logit_scale"] === "number" ? { logit_scale_init_value: root["init_logit_scale"] } : {}),
+    ...(typeof root["init_logit_bias"] === "number" ? { logit_bias_init_value: root["init_logit_bias"] } : {}),
     vision_config: {
       ...towerOf(vision, numberOr(vision["width"], 0) / numberOr(vision["head_width"], 64), hidden_act),
       image_size: vision["image_size"] ?? 224,
@@ -135,6 +136,7 @@ export const openClipSources = (config: ClipConfig, available: ReadonlySet<strin
   const text = available.has("text.token_embedding.weight") ? "text." : ""
   return {
     logit_scale: { tensor: "logit_scale" },
+    ...(config.logit_bias_init_value === undefined ? {} : { logit_bias: { tensor: "logit_bias" } }),
     "vision_model.embeddings.class_embedding": { tensor: "visual.class_embedding" },
     "vision_model.embeddings.patch_embedding.weight": { tensor: "visual.conv1.weight" },
     "vision_model.embeddings.position_embedding.weight": { tensor: "visual.positional_embedding" },

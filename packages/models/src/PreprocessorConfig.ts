@@ -1,6 +1,6 @@
 /**
- * preprocessor_config.json: how the images of a checkpoint are resized and scaled, for transformers' CLIPImageProcessor and
- * BlipImageProcessor; and open_clip's `preprocess_cfg`. Both are checked against what is implemented, and written.
+ * preprocessor_config.json: how the images of a checkpoint are resized and scaled, for transformers' CLIPImageProcessor,
+ * BlipImageProcessor and SiglipImageProcessor; and open_clip's `preprocess_cfg`. Both are checked against what is implemented, and written.
  */
 import { ConfigError } from "./Config.ts"
 import type { Model, Preprocess } from "./Model.ts"
@@ -51,12 +51,18 @@ export const imageScalingIn = (settings: unknown, preprocess: Preprocess): Json 
   return { ...(image_mean === undefined ? {} : { image_mean }), ...(image_std === undefined ? {} : { image_std }) }
 }
 
+const processors = {
+  clip: "CLIPImageProcessor",
+  blip: "BlipImageProcessor",
+  siglip: "SiglipImageProcessor"
+} as const
+
 /** What transformers' image processor of this model is told. */
 export const preprocessorConfig = ({ preprocess, architecture }: Model): Json => {
   const { image_size, image_mean, image_std, resize } = preprocess
   const crops = resize === "shortest_side_center_crop"
   return {
-    image_processor_type: architecture === "clip" ? "CLIPImageProcessor" : "BlipImageProcessor",
+    image_processor_type: processors[architecture],
     do_convert_rgb: true,
     do_resize: true,
     size: crops ? { shortest_edge: image_size } : { height: image_size, width: image_size },

@@ -2,7 +2,8 @@
  * Sizes by name. A preset is a JSON file with the image tower, and a text tower for each architecture that it makes sense
  * for; activations, epsilons and token ids are the architecture's.
  */
-import type { BlipConfig, ClipConfig } from "./Config.ts"
+import type { ModelConfig } from "./Config.ts"
+import type { Model } from "./Model.ts"
 import { parseConfig } from "./Config.ts"
 import clipVitBert from "./presets/clip-vit-bert.json" with { type: "json" }
 import micro from "./presets/micro.json" with { type: "json" }
@@ -11,6 +12,7 @@ import tiny from "./presets/tiny.json" with { type: "json" }
 import vitB16 from "./presets/vit-b-16.json" with { type: "json" }
 import vitB32 from "./presets/vit-b-32.json" with { type: "json" }
 import vitL14 from "./presets/vit-l-14.json" with { type: "json" }
+import vitSo400m14 from "./presets/vit-so400m-14.json" with { type: "json" }
 import vitS16 from "./presets/vit-s-16.json" with { type: "json" }
 import { SPECIAL_TOKENS } from "./text/SpecialTokens.ts"
 
@@ -28,6 +30,7 @@ interface Preset {
     /** BERT's 0.02 suits a width of 768; narrow models need about 0.02 sqrt(768 / width), or ITM stays at chance. */
     readonly initializer_range?: number
   }
+  readonly siglip?: TextPart
 }
 
 const presets: Readonly<Record<string, Preset>> = {
@@ -38,10 +41,11 @@ const presets: Readonly<Record<string, Preset>> = {
   "vit-b-16": vitB16,
   "vit-b-32": vitB32,
   "vit-l-14": vitL14,
+  "vit-so400m-14": vitSo400m14,
   "clip-vit-bert": clipVitBert
 }
 
-export type Architecture = "clip" | "blip"
+export type Architecture = Model["architecture"]
 
 export const presetNames = (architecture: Architecture): ReadonlyArray<string> =>
   Object.keys(presets).filter((name) => presets[name]?.[architecture] !== undefined)
@@ -82,17 +86,21 @@ const blipOf = (preset: Preset, part: NonNullable<Preset["blip"]>, vocab_size: n
   }
 })
 
+const siglipOf = (preset: Preset, part: NonNullable<Preset["siglip"]>, vocab_size: number | undefined): unknown => ({
+  model_type: "siglip",
+  vision_config: preset.vision_config,
+  text_config: { ...part.text_config, vocab_size: vocab_size ?? 32000 }
+})
+
 /** The config of a preset, ready for `modelFromConfig`. Throws on an unknown name, listing those there are. */
-export const preset = (
-  architecture: Architecture,
-  name: string,
-  options: PresetOptions = {}
-): ClipConfig | BlipConfig => {
+export const preset = (architecture: Architecture, name: string, options: PresetOptions = {}): ModelConfig => {
   const found = Object.hasOwn(presets, name) ? presets[name] : undefined
-  const config =
-    architecture === "clip"
-      ? found?.clip && clipOf(found, found.clip, options.vocab_size)
-      : found?.blip && blipOf(found, found.blip, options.vocab_size)
+  const made = {
+    clip: () => found?.clip && clipOf(found, found.clip, options.vocab_size),
+    blip: () => found?.blip && blipOf(found, found.blip, options.vocab_size),
+    siglip: () => found?.siglip && siglipOf(found, found.siglip, options.vocab_size)
+  }
+  const config = made[architecture]()
   if (config === undefined)
     throw new Error(`no preset "${name}" for ${architecture}; there are ${presetNames(architecture).join(", ")}`)
   return parseConfig(config)

@@ -10,6 +10,7 @@ export { contrastive, type ContrastiveOutputs } from "./objectives/Contrastive.t
 export * from "./objectives/LanguageModeling.ts"
 export * from "./objectives/Matching.ts"
 export * from "./objectives/MomentumContrastive.ts"
+export { sigmoidContrastive } from "./objectives/SigmoidContrastive.ts"
 export * from "./Optimizers.ts"
 export { preprocessorConfig } from "./PreprocessorConfig.ts"
 export * from "./Presets.ts"
@@ -25,6 +26,13 @@ export {
   type ByteLevelBPEFiles
 } from "./text/ByteLevelBPE.ts"
 export { preCaption } from "./text/PreCaption.ts"
+export {
+  SENTENCE_PIECE_HEADER,
+  sentencePiece,
+  sentencePieceIn,
+  sentencePieceVocabulary,
+  type SentencePieceOptions
+} from "./text/SentencePiece.ts"
 export { SPECIAL_TOKENS } from "./text/SpecialTokens.ts"
 export type { Tokenizer } from "./text/Tokenizer.ts"
 export { tokenizerOf } from "./text/TokenizerOf.ts"

@@ -28,7 +28,7 @@ describe("presets", () => {
     assert.strictEqual(count(modelFromConfig(preset("clip", name)).shapes), parameters)
   })
 
-  it.each(["clip", "blip"] as const)(
+  it.each(["clip", "blip", "siglip"] as const)(
     "%s: every preset makes a model that its own config makes again",
     (architecture) => {
       for (const name of presetNames(architecture)) {
@@ -79,8 +79,8 @@ describe("configs", () => {
   })
 
   it("of other models, or none at all, are refused in words", () => {
-    assert.deepStrictEqual(problemsOf({ model_type: "siglip" }), [
-      'model_type: expected "clip" or "blip", got "siglip"'
+    assert.deepStrictEqual(problemsOf({ model_type: "flava" }), [
+      'model_type: expected "clip" or "blip" or "siglip", got "flava"'
     ])
     assert.deepStrictEqual(problemsOf(null), ["the config: expected an object, got null"])
     assert.include(problemsOf({ model_type: "clip" }), "vision_config: expected an object, got nothing")

@@ -6,8 +6,9 @@
  *
  * CLIP: the symmetric cross-entropy over the batch (Radford et al. 2021, figure 3). With `twin`, BLIP's: candidates and soft
  * targets come from a momentum copy of both encoders and two queues of its earlier features (Li et al. 2022, section 3.2).
+ * `loss: sigmoid` is SigLIP's: each pair of the batch by itself (Zhai et al. 2023, algorithm 1).
  */
-import { contrastive, l2Normalize, momentumContrastive, normals } from "@bootlace/models"
+import { contrastive, l2Normalize, momentumContrastive, normals, sigmoidContrastive } from "@bootlace/models"
 import type { Model, RandomKey } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Schema } from "effect"
@@ -18,6 +19,12 @@ const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
 const config = Schema.Struct({
   batch_size: batchSize,
+  loss: Schema.optionalKey(
+    Schema.Literals(["softmax", "sigmoid"]).annotate({
+      description:
+        "in Train: over all texts of the batch, or each pair by itself; default: sigmoid for SigLIP, else softmax"
+    })
+  ),
   twin: Schema.optionalKey(
     Schema.Boolean.annotate({
       description: "in Train: momentum features and soft targets; default: for BLIP yes, for CLIP no"
@@ -42,8 +49,25 @@ type Config = typeof config.Type
 
 const inputs = { image_embeds: "embedding", text_embeds: "embedding" } as const
 
-const hasTwin = (at: { readonly model: Model; readonly config: Config }): boolean =>
-  at.config.twin ?? at.model.architecture === "blip"
+interface Asked {
+  readonly model: Model
+  readonly config: Config
+}
+
+const isSigmoid = ({ model, config }: Asked): boolean =>
+  (config.loss ?? (model.architecture === "siglip" ? "sigmoid" : "softmax")) === "sigmoid"
+
+const hasTwin = (at: Asked): boolean => !isSigmoid(at) && (at.config.twin ?? at.model.architecture === "blip")
+
+/** Throws in words for a person where the config or the model doesn't go with the sigmoid loss. */
+const checkLoss = (at: Asked): void => {
+  if (!isSigmoid(at)) return
+  if (at.config.twin === true) throw new Error("ITC: twin goes with loss: softmax; the sigmoid loss has none")
+  if (at.model.similarityBias === undefined)
+    throw new Error(
+      "ITC: loss: sigmoid needs a model with a logit_bias: architecture siglip, or clip with logit_bias_init_value in its config"
+    )
+}
 
 /** [Q, E] unit vectors of random directions: what a queue holds before it has seen features. */
 const unitRows = (key: RandomKey, num_rows: number, width: number): Float32Array => {
@@ -56,7 +80,7 @@ const unitRows = (key: RandomKey, num_rows: number, width: number): Float32Array
   return values
 }
 
-const queues = (at: { readonly model: Model; readonly config: Config }, batch_size: number) => {
+const queues = (at: Asked, batch_size: number) => {
   const Q = at.config.queue_size ?? Math.min(32 * batch_size, 57_600)
   if (!hasTwin(at) || Q === 0) return {}
   const E = at.model.embed_dim
@@ -78,10 +102,15 @@ const twinLoss = ({ inputs: embeds, twin, state, feeds }: TrainingScope<typeof i
     alpha: feeds.alpha!
   })
 
+const batchLoss = (at: Asked, { inputs: embeds, weights }: TrainingScope<typeof inputs>, scale: tf.Tensor) =>
+  isSigmoid(at)
+    ? sigmoidContrastive({ ...embeds, scale, bias: at.model.similarityBias!(weights) })
+    : contrastive({ ...embeds, scale })
+
 export const ITC = tensorMap({
   name: "ITC",
   version: 1,
-  description: "Cosine of image and text embeddings; inside Train the contrastive loss of CLIP or BLIP.",
+  description: "Cosine of image and text embeddings; inside Train the contrastive loss of CLIP, BLIP or SigLIP.",
   config,
   inputs,
   outputs: { itc_score: "score" },
@@ -93,7 +122,10 @@ export const ITC = tensorMap({
   training: {
     inputs,
     outputs: { itc_loss: "loss", similarity: "similarity" },
-    twin: (at) => (hasTwin(at) ? ["image_embeds", "text_embeds"] : []),
+    twin: (at) => {
+      checkLoss(at)
+      return hasTwin(at) ? ["image_embeds", "text_embeds"] : []
+    },
     momentum: ({ momentum }) => momentum,
     state: queues,
     feeds: (at, step) =>
@@ -101,7 +133,7 @@ export const ITC = tensorMap({
     program: (at) => (scope) => {
       const scale = at.model.similarityScale(scope.weights)
       const withTwin = hasTwin(at) ? twinLoss(scope, scale) : undefined
-      const loss = withTwin ?? contrastive({ ...scope.inputs, scale })
+      const loss = withTwin ?? batchLoss(at, scope, scale)
       return {
         columns: {
           itc_loss: loss.itc_loss,

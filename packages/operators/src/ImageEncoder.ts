@@ -5,7 +5,7 @@
  *   image_embeds  [E]     float32, unit length when `normalize` is true
  *   image_tokens  [N, D]  float32, last hidden states of the vision tower
  *
- * Radford et al. 2021, section 2.4; Li et al. 2022, section 3.1.
+ * Radford et al. 2021, section 2.4; Li et al. 2022, section 3.1; Zhai et al. 2023 (attention pooling).
  */
 import { l2Normalize } from "@bootlace/models"
 import { Schema } from "effect"
@@ -16,7 +16,7 @@ export const ImageEncoder = tensorMap({
   version: 1,
   description: "Embeds images with the model's vision tower.",
   config: Schema.Struct({ normalize, batch_size: batchSize }),
-  model: ["clip", "blip"],
+  model: ["clip", "blip", "siglip"],
   inputs: { image: "image" },
   outputs: { image_embeds: "embedding", image_tokens: "image_tokens" },
   program:

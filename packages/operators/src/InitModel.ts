@@ -17,7 +17,7 @@ import { resolve } from "node:path"
 import { loadCheckpoint } from "./tensor/LoadCheckpoint.ts"
 import { writeModel } from "./tensor/ModelArtifact.ts"
 
-const architectures = ["clip", "blip"] as const
+const architectures = ["clip", "blip", "siglip"] as const
 const presets = [...new Set(architectures.flatMap((architecture) => presetNames(architecture)))]
 
 const Config = Schema.Struct({

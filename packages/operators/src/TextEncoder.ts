@@ -4,7 +4,8 @@
  *   text         utf8, cut to the model's longest text
  *   text_embeds  [E]  float32, unit length when `normalize` is true
  *
- * Radford et al. 2021, section 2.4 (causal transformer, end-of-text token); Li et al. 2022, section 3.1 (BERT, [CLS]).
+ * Radford et al. 2021, section 2.4 (causal transformer, end-of-text token); Li et al. 2022, section 3.1 (BERT, [CLS]);
+ * Zhai et al. 2023 (the last place of a text padded to full length).
  */
 import { l2Normalize } from "@bootlace/models"
 import { Schema } from "effect"
@@ -15,7 +16,7 @@ export const TextEncoder = tensorMap({
   version: 1,
   description: "Embeds texts with the model's text tower.",
   config: Schema.Struct({ normalize, batch_size: batchSize }),
-  model: ["clip", "blip"],
+  model: ["clip", "blip", "siglip"],
   inputs: { text: "text" },
   outputs: { text_embeds: "embedding" },
   program:

@@ -12,7 +12,7 @@ operatorContract(InitModel, {
   config: { architecture: "clip", preset: "nano" },
   artifacts: { vocabulary },
   badConfigs: [
-    { config: { architecture: "siglip", preset: "nano" }, names: /architecture/ },
+    { config: { architecture: "flava", preset: "nano" }, names: /architecture/ },
     {
       config: { architecture: "blip", preset: "clip-vit-bert" },
       names: /no preset clip-vit-bert for blip: nano, micro/
@@ -80,7 +80,8 @@ describe("a model artifact", () => {
   it.each([
     ["clip", "clip_gelu"],
     ["clip", "openclip_tiny"],
-    ["blip", "blip_caption"]
+    ["blip", "blip_caption"],
+    ["siglip", "siglip_model"]
   ])("loads a checkpoint folder, tokenizer and all: %s, %s", async (architecture, path) => {
     const directory = new URL("../../../test/parity", import.meta.url).pathname
     const given = { config: { architecture, path }, directory, layer: Files.layer }

@@ -114,6 +114,30 @@ describe("Train", () => {
     expect(await recallOf(model)).toBeGreaterThan(0.9)
   })
 
+  it.each([
+    ["SigLIP", "siglip", undefined],
+    ["CLIP with a bias", "clip", { logit_scale_init_value: Math.log(10), logit_bias_init_value: -10 }]
+  ] as const)("teaches %s the pairs by the sigmoid loss", async (_name, architecture, keys) => {
+    const start = await newModel(architecture, 3, keys)
+    const itc = architecture === "clip" ? { loss: "sigmoid" } : {}
+    const config = { objectives: ["itc"], steps: 200, batch_size: 32, learning_rate: 3e-3 }
+    const { model, metrics, files } = await train(start, config, { itc })
+    // At the start every own pair costs about -log sigmoid(-10 + 10 cosine).
+    expect(history(files)[0]!["itc_loss"]).toBeGreaterThan(5)
+    expect(metrics["itc_loss"]).toBeLessThan(0.7)
+    expect(metrics["similarity_bias"]).not.toBe(-10)
+    expect(await recallOf(model)).toBeGreaterThan(0.9)
+  })
+
+  it("refuses the sigmoid loss where there is no bias, and a twin with it", async () => {
+    const config = { objectives: ["itc"], steps: 1, batch_size: 8 }
+    await expect(train(clip, config, { itc: { loss: "sigmoid" } })).rejects.toThrow(
+      /R208.*needs a model with a logit_bias/
+    )
+    const siglip = await newModel("siglip")
+    await expect(train(siglip, config, { itc: { twin: true } })).rejects.toThrow(/R208.*twin goes with loss: softmax/)
+  })
+
   it("lowers all three losses of BLIP, with its twin", async () => {
     const config = { ...three, steps: 300, batch_size: 32, learning_rate: 2e-3 }
     const { files } = await train(blip, config, { itc: { queue_size: 0, momentum: 0.9 } })

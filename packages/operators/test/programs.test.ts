@@ -65,17 +65,17 @@ const text = textColumn(["a red square", "a blue corner"])
 const embeds = tensorColumn(new Float32Array(32).fill(1), [16])
 const tokens = tensorColumn(new Float32Array(2 * 5 * 32), [5, 32])
 
-const models = { clip: await newModel("clip"), blip: await newModel("blip") }
+const models = { clip: await newModel("clip"), blip: await newModel("blip"), siglip: await newModel("siglip") }
 
 describe("the programs of version", () => {
   it.each([
-    [ImageEncoder, { image }, ["clip", "blip"]],
-    [TextEncoderOperator, { text }, ["clip", "blip"]],
+    [ImageEncoder, { image }, ["clip", "blip", "siglip"]],
+    [TextEncoderOperator, { text }, ["clip", "blip", "siglip"]],
     [ITC, { image_embeds: embeds, text_embeds: embeds }, ["blip"]],
     [ITM, { image_tokens: tokens, text }, ["blip"]],
     [LMDecoder, { image_tokens: tokens, text }, ["blip"]],
     [Captioner, { image }, ["blip"]]
-  ] as ReadonlyArray<[Operator.MapOperator, Parameters<typeof rowsOf>[0], ReadonlyArray<"clip" | "blip">]>)(
+  ] as ReadonlyArray<[Operator.MapOperator, Parameters<typeof rowsOf>[0], ReadonlyArray<keyof typeof models>]>)(
     "$version of $name are those written down",
     async (operator, columns, architectures) => {
       for (const architecture of architectures) {
@@ -92,8 +92,8 @@ describe("the programs of version", () => {
     }
   )
 
-  it.each(["clip", "blip"] as const)("Train are those written down: %s", async (architecture) => {
-    const objectives = architecture === "clip" ? ["itc"] : ["itc", "itm", "lm"]
+  it.each(["clip", "blip", "siglip"] as const)("Train are those written down: %s", async (architecture) => {
+    const objectives = architecture === "blip" ? ["itc", "itm", "lm"] : ["itc"]
     const opened = await runIn({}, readModel("test", models[architecture]))
     const { graph } = await trainingGraph({ objectives, steps: 1 })
     const { program, feeds, initialState } = composeTraining("Train", graph, opened, 2)

@@ -64,8 +64,16 @@ export const vocabulary = artifactOf("vocabulary", {
   "vocab.txt": new TextEncoder().encode(`${trainWordPiece(counts, { vocab_size: 120, min_frequency: 1 }).join("\n")}\n`)
 })
 
-export const newModel = async (architecture: "clip" | "blip", seed = 3): Promise<Artifact> => {
-  const given = { config: { architecture, preset: "nano" }, artifacts: { vocabulary }, seed }
+export const newModel = async (
+  architecture: "clip" | "blip" | "siglip",
+  seed = 3,
+  keys?: object
+): Promise<Artifact> => {
+  const given = {
+    config: { architecture, preset: "nano", ...(keys && { config: keys }) },
+    artifacts: { vocabulary },
+    seed
+  }
   const { files } = await runIn(given, runFold(InitModel, given, []))
   return artifactOf("model", files)
 }

@@ -4,11 +4,20 @@
  *   vocab.json + merges.txt    CLIP's byte-level BPE, as transformers names it
  *   *.txt.gz                   the same merges, as OpenAI's code ships them
  *   vocab.txt                  BERT's WordPiece
- *   tokenizer.json             either, where nothing else is there
+ *   spiece.model               SigLIP's SentencePiece
+ *   tokenizer.json             BPE or WordPiece, where nothing else is there
  */
 import { Files, parseJson } from "@bootlace/data"
 import type { Limits } from "@bootlace/data"
-import { byteLevelBPE, mergesFor, openAiBPE, vocabOfMerges, wordPiece } from "@bootlace/models"
+import {
+  byteLevelBPE,
+  mergesFor,
+  openAiBPE,
+  sentencePiece,
+  sentencePieceVocabulary,
+  vocabOfMerges,
+  wordPiece
+} from "@bootlace/models"
 import type { Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { join } from "node:path"
@@ -39,9 +48,24 @@ const ofMerges = (format: CheckpointFormat, merges: string, vocab?: Vocab): Chec
 
 const ofLines = (vocabulary: string): CheckpointTokenizer => ({ tokenizer: wordPiece(vocabulary), vocabulary })
 
+interface SentencePieceSettings {
+  readonly pad_token?: string | { readonly content?: string }
+  readonly do_lower_case?: boolean
+}
+
+const ofSentencePiece = (
+  bytes: Uint8Array,
+  { pad_token, do_lower_case }: SentencePieceSettings
+): CheckpointTokenizer => {
+  const pad = typeof pad_token === "string" ? pad_token : (pad_token?.content ?? "</s>")
+  const options = { pad, lower: do_lower_case !== false }
+  return { tokenizer: sentencePiece(bytes, options), vocabulary: sentencePieceVocabulary(bytes, options) }
+}
+
 interface TokenizerJson {
   readonly model?: {
     readonly type?: string
+    readonly byte_fallback?: boolean
     readonly vocab?: Vocab
     readonly merges?: ReadonlyArray<string | readonly [string, string]>
   }
@@ -54,11 +78,14 @@ const ofTokenizerJson = (
   { model, added_tokens = [] }: TokenizerJson
 ): CheckpointTokenizer => {
   const vocab = { ...model?.vocab, ...Object.fromEntries(added_tokens.map(({ id, content }) => [content, id])) }
+  if (model?.byte_fallback === true)
+    throw new Error(`tokenizer.json: model.byte_fallback: a ${model.type} with byte fallback is not supported`)
   if (model?.type === "BPE") {
     const pairs = (model.merges ?? []).map((pair) => (typeof pair === "string" ? pair : pair.join(" ")))
     return ofMerges(format, ["#version: 0.2", ...pairs, ""].join("\n"), vocab)
   }
-  if (model?.type !== "WordPiece") throw new Error(`tokenizer.json: expected BPE or WordPiece, got ${model?.type}`)
+  if (model?.type !== "WordPiece")
+    throw new Error(`tokenizer.json: model.type: expected BPE or WordPiece, got ${model?.type}`)
   const lines: Array<string> = []
   for (const [piece, id] of Object.entries(vocab)) lines[id] = piece
   if (Object.keys(lines).length !== lines.length) throw new Error("tokenizer.json: ids have holes")
@@ -103,6 +130,11 @@ export const readTokenizer = Effect.fnUntraced(function* (
   if (names.includes("vocab.txt")) {
     const vocabulary = yield* text("vocab.txt")
     return yield* attempt(() => ofLines(vocabulary))
+  }
+  if (names.includes("spiece.model")) {
+    const bytes = yield* files.read(join(folder, "spiece.model"))
+    const settings = names.includes("tokenizer_config.json") ? yield* json("tokenizer_config.json") : {}
+    return yield* attempt(() => ofSentencePiece(bytes, settings as SentencePieceSettings))
   }
   if (!names.includes("tokenizer.json")) return undefined
   const parsed = yield* json("tokenizer.json")

@@ -8,7 +8,15 @@
 import { Files, toBfloat16, toFloat16, writeFile, writeSafetensors } from "@bootlace/data"
 import type { TensorData } from "@bootlace/data"
 import type { HostTensors } from "@bootlace/engine"
-import { preprocessorConfig, readVocabulary, toHuggingFace, tokenizerOf, vocabOfMerges } from "@bootlace/models"
+import {
+  preprocessorConfig,
+  readVocabulary,
+  SENTENCE_PIECE_HEADER,
+  sentencePieceIn,
+  toHuggingFace,
+  tokenizerOf,
+  vocabOfMerges
+} from "@bootlace/models"
 import type { HuggingFaceClass, Model } from "@bootlace/models"
 import { Effect } from "effect"
 import { join } from "node:path"
@@ -17,7 +25,7 @@ import { attemptCheckpoint } from "./CheckpointError.ts"
 export interface ExportedModel {
   readonly model: Model
   readonly weights: HostTensors
-  /** The text of a vocab.txt or merges.txt, as `tokenizerOf` takes it. */
+  /** The text of a vocab.txt, merges.txt or spiece.model, as `tokenizerOf` takes it. */
   readonly vocabulary: string
 }
 
@@ -33,7 +41,7 @@ export interface ExportOptions {
   readonly max_shard_bytes?: number
 }
 
-type Contents = Readonly<Record<string, string>>
+type Contents = Readonly<Record<string, string | Uint8Array>>
 type Tensors = Readonly<Record<string, TensorData>>
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
@@ -68,6 +76,26 @@ const bertTokenizer = (vocabulary: string, model_max_length: number): Contents =
     model_max_length
   })
 })
+
+const siglipTokenizer = (vocabulary: string, model_max_length: number): Contents => {
+  const { bytes, options } = sentencePieceIn(vocabulary)
+  return {
+    "spiece.model": bytes,
+    "tokenizer_config.json": json({
+      tokenizer_class: "SiglipTokenizer",
+      do_lower_case: options.lower,
+      eos_token: "</s>",
+      unk_token: "<unk>",
+      pad_token: options.pad,
+      model_max_length
+    })
+  }
+}
+
+const tokenizerFiles = (vocabulary: string, model_max_length: number): Contents => {
+  if (vocabulary.startsWith(SENTENCE_PIECE_HEADER)) return siglipTokenizer(vocabulary, model_max_length)
+  return (vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer)(vocabulary, model_max_length)
+}
 
 const narrowed = (dtype: ExportDtype, { shape, data }: HostTensors[string]): TensorData => {
   const values = data as Float32Array
@@ -122,24 +150,25 @@ export const exportHuggingFace = Effect.fnUntraced(function* (
   const files = yield* Files
   const { contents, tensors, opens } = yield* attemptCheckpoint(folder, () => {
     const tokenizer = tokenizerOf(model, vocabulary)
-    const ids = { pad_token_id: tokenizer.pad, start_token_id: tokenizer.start }
+    const ids = { pad_token_id: tokenizer.pad, start_token_id: tokenizer.start, end_token_id: tokenizer.end }
     const { config, names, class: opens } = toHuggingFace(model, ids, as)
     const stored = Object.entries(names).map(([ours, theirs]): readonly [string, TensorData] => {
       const weight = weights[ours]
       if (weight === undefined) throw new Error(`the weight ${ours} is missing`)
       return [theirs, narrowed(dtype, weight)]
     })
-    const text = vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer
     const written: Contents = {
       "config.json": json({ ...config, dtype }),
       "preprocessor_config.json": json(preprocessorConfig(model)),
-      ...text(vocabulary, model.max_text_length)
+      ...tokenizerFiles(vocabulary, model.max_text_length)
     }
     return { contents: written, tensors: Object.fromEntries(stored), opens }
   })
   yield* files.makeFolder(folder)
-  for (const [name, text] of Object.entries(contents))
-    yield* writeFile(join(folder, name), [new TextEncoder().encode(text)])
+  for (const [name, content] of Object.entries(contents)) {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+    yield* writeFile(join(folder, name), [bytes])
+  }
   yield* writeWeights(folder, tensors, max_shard_bytes)
   return opens
 })

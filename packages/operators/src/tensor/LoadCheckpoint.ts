@@ -1,12 +1,13 @@
 /** A checkpoint folder as the model of a node. */
 import { NodeError } from "@bootlace/graph"
+import type { Operator } from "@bootlace/graph"
 import { Effect } from "effect"
 import { readCheckpointFolder } from "./CheckpointFolder.ts"
 
 /** Fails with R208 where the folder can't be used, or is a model of another architecture. */
 export const loadCheckpoint = Effect.fnUntraced(function* (
   node: string,
-  architecture: "clip" | "blip",
+  architecture: Operator.Architecture,
   folder: string
 ) {
   const fail = (detail: string): NodeError => new NodeError({ code: "R208", node, detail })

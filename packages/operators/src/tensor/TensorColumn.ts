@@ -8,7 +8,8 @@
  *   embedding, image_tokens   Float32Array                               `name` float32 [B, ...]
  *   score, flag               Float32Array [1]                           `name` float32 [B]
  *
- * T is the smallest bucket that holds the longest of the B texts, so a program has few shapes.
+ * T is the smallest bucket that holds the longest of the B texts, so a program has few shapes. A model that reads padding like
+ * text gets T_max places, all visible.
  */
 import { decodeImage, flagsOf, floatsOf, imagesOf, intsOf, preprocess, shapeOf, textsOf } from "@bootlace/data"
 import type { Rgb, Vectors } from "@bootlace/data"
@@ -92,12 +93,13 @@ export const cellsOf = (
 }
 
 const collateTexts = (name: string, cells: ReadonlyArray<Int32Array>, { tokenizer, model }: OpenModel): HostTensors => {
-  const T = bucketOf(Math.max(...cells.map((ids) => ids.length)), model.max_text_length)
+  const full = model.text_padding === "full"
+  const T = full ? model.max_text_length : bucketOf(Math.max(...cells.map((ids) => ids.length)), model.max_text_length)
   const input_ids = new Int32Array(cells.length * T).fill(tokenizer.pad)
   const attention_mask = new Int32Array(cells.length * T)
   cells.forEach((ids, row) => {
     input_ids.set(ids, row * T)
-    attention_mask.fill(1, row * T, row * T + ids.length)
+    attention_mask.fill(1, row * T, row * T + (full ? T : ids.length))
   })
   const shape = [cells.length, T]
   return {

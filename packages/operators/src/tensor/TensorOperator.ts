@@ -9,7 +9,7 @@
  */
 import type { HostTensor, HostTensors, Tensors } from "@bootlace/engine"
 import type { Columns, NodeError, Operator } from "@bootlace/graph"
-import type { BlipModel, ClipModel, Model, RandomKey, TokenTensors, Tokenizer, Weights } from "@bootlace/models"
+import type { Model, RandomKey, TokenTensors, Tokenizer, Weights } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { Effect } from "effect"
 
@@ -44,7 +44,7 @@ export type Architecture = Model["architecture"]
 /** The model that an operator of these architectures is given; an operator without a model gets none. */
 export type ModelOf<A extends Architecture> = [A] extends [never]
   ? undefined
-  : Extract<ClipModel | BlipModel, { readonly architecture: A }>
+  : Extract<Model, { readonly architecture: A }>
 
 export interface ProgramContext<Config, M = Model> {
   readonly model: M

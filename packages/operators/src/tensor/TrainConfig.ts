@@ -19,7 +19,7 @@ export const TrainConfig = Schema.Struct({
     .annotate({ description: "rows of a step" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(64))),
   learning_rate: Schema.optionalKey(
-    positive.annotate({ description: "at its peak; default 5e-4 for CLIP, 3e-4 for BLIP" })
+    positive.annotate({ description: "at its peak; default 5e-4 for CLIP, 3e-4 for BLIP, 1e-3 for SigLIP" })
   ),
   warmup_steps: Schema.optionalKey(
     count(0).annotate({ description: "linear warm-up; default a tenth of the steps, at most the paper's 2000 or 3000" })

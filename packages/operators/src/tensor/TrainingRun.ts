@@ -106,17 +106,19 @@ const metricsOf = ({ total, grad_norm, outputs }: StepResult): Metrics => {
   return { ...Object.fromEntries(scalars.map(([name, { data }]) => [name, data[0]!])), loss: total, grad_norm }
 }
 
-/** Averages over the last steps, and the factor that similarities are multiplied by. */
+/** Averages over the last steps, the factor that similarities are multiplied by, and what is added to them. */
 const finalMetrics = (history: History, weights: HostTensors): Metrics => {
   const last = history.slice(-lastSteps)
   const losses = Object.keys(last[0] ?? {}).filter((name) => name.endsWith("loss"))
   const mean = (name: string): number => last.reduce((sum, entry) => sum + entry[name]!, 0) / last.length
   const scale = weights["logit_scale"]?.data[0]
+  const bias = weights["logit_bias"]?.data[0]
   const temperature = weights["temp"]?.data[0]
   return {
     steps: history.length,
     ...Object.fromEntries(losses.map((name) => [name, mean(name)])),
     ...(scale === undefined ? {} : { similarity_scale: Math.exp(scale) }),
+    ...(bias === undefined ? {} : { similarity_bias: bias }),
     ...(temperature === undefined ? {} : { similarity_scale: 1 / temperature })
   }
 }

@@ -1,13 +1,14 @@
 /** A training's optimiser and learning rate: what the papers say for the architecture, where the config doesn't. */
 import type { Optimizer } from "@bootlace/engine"
-import { blipOptimizer, clipOptimizer, warmupCosine } from "@bootlace/models"
+import { blipOptimizer, clipOptimizer, siglipOptimizer, warmupCosine } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import type { TrainConfig } from "./TrainConfig.ts"
 
-/** Radford et al. 2021, tables 18 and 19 (ViT-B); Li et al. 2022, section 4.1. */
+/** Radford et al. 2021, tables 18 and 19 (ViT-B); Li et al. 2022, section 4.1; Zhai et al. 2023, section 4. */
 const papers = {
   clip: { learning_rate: 5e-4, warmup_steps: 2000, optimizer: clipOptimizer },
-  blip: { learning_rate: 3e-4, warmup_steps: 3000, optimizer: blipOptimizer }
+  blip: { learning_rate: 3e-4, warmup_steps: 3000, optimizer: blipOptimizer },
+  siglip: { learning_rate: 1e-3, warmup_steps: 2000, optimizer: siglipOptimizer }
 } as const
 
 export const learningRateOf = (config: TrainConfig, { architecture }: Model): ((step: number) => number) => {

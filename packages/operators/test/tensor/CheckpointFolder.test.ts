@@ -67,7 +67,7 @@ describe("readCheckpointFolder and exportHuggingFace", () => {
     ])
   })
 
-  it.each(["clip_quickgelu", "blip_itm", "blip_caption"])(
+  it.each(["clip_quickgelu", "blip_itm", "blip_caption", "siglip_model"])(
     "write the tensors that transformers wrote: %s",
     async (name) => {
       const read = await run(readCheckpointFolder(join(parity, name)))
@@ -174,13 +174,23 @@ describe("readCheckpointFolder and exportHuggingFace", () => {
 
 describe("a folder that can't be used", () => {
   const cases: ReadonlyArray<readonly [string, (config: any) => void, string]> = [
-    ["clip_gelu", (config) => (config.architectures = ["SiglipModel"]), "architectures: expected one of CLIPModel"],
-    ["clip_gelu", (config) => (config.model_type = "siglip"), 'model_type: expected "clip" or "blip"'],
+    ["clip_gelu", (config) => (config.architectures = ["FlavaModel"]), "architectures: expected one of CLIPModel"],
+    ["clip_gelu", (config) => (config.model_type = "flava"), 'model_type: expected "clip" or "blip" or "siglip"'],
     ["clip_gelu", (config) => (config.text_config.hidden_act = "mish"), "text_config.hidden_act: expected"],
     ["clip_gelu", (config) => (config.vision_config.num_channels = 1), "vision_config.num_channels: expected 3"],
     ["clip_gelu", (config) => (config.vision_config.num_hidden_layers = 2), "no weight of this config is filled from"],
     ["clip_gelu", (config) => (config.vision_config.num_hidden_layers = 4), "the checkpoint has no tensor for"],
     ["clip_gelu", (config) => (config.projection_dim = 41), "the config makes visual_projection.weight [41,48]"],
+    [
+      "siglip_model",
+      (config) => (config.vision_config.vision_use_head = false),
+      "vision_config.vision_use_head: expected true"
+    ],
+    [
+      "siglip_model",
+      (config) => (config.text_config.projection_size = 8),
+      "projection_size: expected vision_config.hidden_size 12"
+    ],
     ["blip_itm", (config) => (config.quantization_config = { bits: 4 }), "quantization_config: expected nothing"],
     ["blip_itm", (config) => (config.text_config.position_embedding_type = "relative_key"), "position_embedding_type"],
     [
@@ -197,7 +207,7 @@ describe("a folder that can't be used", () => {
     [(config) => (config.vision_cfg.timm_model_name = "vit"), 'vision_cfg.timm_model_name: "vit" is not supported'],
     [(config) => (config.text_cfg.hf_model_name = "roberta"), 'text_cfg.hf_model_name: "roberta" is not supported'],
     [(config) => (config.vision_cfg.layers = [3, 4, 6, 3]), "vision_cfg.layers: a ResNet tower is not supported"],
-    [(config) => (config.init_logit_bias = -10), "init_logit_bias: -10 is not supported"],
+    [(config) => (config.init_logit_bias = -10), "the checkpoint has no tensor for logit_bias"],
     [(config) => (config.preprocess_cfg = { resize_mode: "squash" }), "resize_mode: expected"]
   ]
   it.each(openClip)("names open_clip's key: %#", async (edit, message) => {

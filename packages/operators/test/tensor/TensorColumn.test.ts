@@ -37,6 +37,17 @@ describe("texts", async () => {
   })
 })
 
+describe("texts of SigLIP", () => {
+  it("are padded to the full length, and padding is visible", async () => {
+    const model = await runIn({}, readModel("test", await newModel("siglip")))
+    const cells = await Effect.runPromise(Effect.all(cellsOf("text", textColumn(["a red square", "red"]), model)))
+    const tensors = collate("text", "text", cells as ReadonlyArray<Int32Array>, model)
+    expect(tensors["text.input_ids"]!.shape).toEqual([2, 16])
+    expect(tensors["text.input_ids"]!.data.at(-1)).toBe(model.tokenizer.pad)
+    expect(tensors["text.attention_mask"]!.data).toEqual(new Int32Array(32).fill(1))
+  })
+})
+
 describe("bucketOf", () => {
   it("is the smallest bucket that holds the text, at most what the model holds", () => {
     expect([1, 8, 9, 30, 31, 78].map((length) => bucketOf(length, 512))).toEqual([8, 8, 12, 30, 40, 96])
