@@ -21,17 +21,11 @@ import { LoadedModels } from "./tensor/LoadedModels.ts"
 import type { RunnableModel } from "./tensor/LoadedModels.ts"
 import { runMicroBatches } from "./tensor/MicroBatch.ts"
 import { batchSize } from "./tensor/tensorMap.ts"
+import published from "./templates/clip.json" with { type: "json" }
 
-/** The seven of CLIP's eighty ImageNet prompts that its authors found to do nearly as well together. */
-const simpleTemplates = [
-  "itap of a {label}.",
-  "a bad photo of the {label}.",
-  "a origami {label}.",
-  "a photo of the large {label}.",
-  "a {label} in a video game.",
-  "art of the {label}.",
-  "a photo of the small {label}."
-] as const
+/** CLIP's prompts for ImageNet: all eighty, and the seven that its authors found to do nearly as well together. */
+const ensembles = { clip_7: published.clip_7, clip_80: published.clip_80 } as const
+type Ensemble = keyof typeof ensembles
 
 /** Rows that go into examples.jsonl. */
 const numExamples = 48
@@ -41,9 +35,14 @@ const Template = Schema.String.check(
 )
 
 const config = Schema.Struct({
-  templates: Schema.NonEmptyArray(Template)
-    .annotate({ description: "sentences with {label}; a class is the mean of its sentences" })
-    .pipe(Schema.withDecodingDefaultKey(Effect.succeed([...simpleTemplates] as [string, ...Array<string>]))),
+  templates: Schema.Union([
+    Schema.Literals(["clip_7", "clip_80"] satisfies ReadonlyArray<Ensemble>),
+    Schema.NonEmptyArray(Template)
+  ])
+    .annotate({
+      description: "sentences with {label}, or CLIP's published ones by name; a class is the mean of its sentences"
+    })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("clip_7" as const))),
   batch_size: batchSize
 })
 type Config = typeof config.Type
@@ -98,7 +97,8 @@ const imagesIn = (node: string, batch: Batch, width: number): Float32Array => {
 }
 
 const classify = Effect.fnUntraced(function* (node: string, config: Config, runnable: RunnableModel, batch: Batch) {
-  const { templates, batch_size } = config
+  const { batch_size } = config
+  const templates = typeof config.templates === "string" ? ensembles[config.templates] : config.templates
   const width = runnable.opened!.model.embed_dim
   const truth = yield* onRows(node, () => textsIn(node, batch, "class_name"))
   const images = yield* onRows(node, () => imagesIn(node, batch, width))
@@ -142,7 +142,7 @@ export const ZeroShotClassifier = Operator.fold({
   version: 1,
   description: "Classifies images by sentences about their classes: top-1 and top-5 accuracy.",
   config,
-  model: ["clip", "blip"],
+  model: ["clip", "blip", "siglip"],
   tensor: true,
   inputs: { image_embeds: "embedding", class_name: "text" },
   outputs: { metrics: "metrics" },

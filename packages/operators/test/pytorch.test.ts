@@ -1,6 +1,5 @@
 /** From image files and texts to scores and captions, against transformers' BLIP on the same files (test/parity). */
-import { readFileSync } from "node:fs"
-import { Files, floatsOf, imageColumn, openSafetensors, textColumn, textsOf } from "@bootlace/data"
+import { floatsOf, imageColumn, textColumn, textsOf } from "@bootlace/data"
 import { fromHuggingFace, modelFromConfig } from "@bootlace/models"
 import type { Batch, Operator } from "@bootlace/graph"
 import { Effect } from "effect"
@@ -13,22 +12,8 @@ import { LMDecoder } from "../src/LMDecoder.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
 import { encodeTensors } from "../src/tensor/TensorFile.ts"
 import { artifactOf, contextOf, rowsOf, runIn } from "./inMemory.ts"
+import { bytesOfCase as read, readCase as json, tensorsOfCase as tensorsOf } from "./parityCase.ts"
 import { onnx } from "./tinyPairs.ts"
-
-const folder = new URL("../../../test/parity/", import.meta.url)
-const read = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)))
-const json = (name: string) => JSON.parse(new TextDecoder().decode(read(name)))
-
-const tensorsOf = (name: string): Promise<Readonly<Record<string, Float32Array>>> =>
-  runIn(
-    { layer: Files.layer },
-    Effect.gen(function* () {
-      const file = yield* openSafetensors(new URL(name, folder).pathname)
-      const names = [...file.tensors.keys()]
-      const values = yield* Effect.forEach(names, (each) => file.float32(each))
-      return Object.fromEntries(names.map((each, i) => [each, values[i]!]))
-    })
-  )
 
 /** A model artifact made of a Hugging Face folder; heads that the folder lacks take initial weights. */
 const modelOf = async (name: string) => {
