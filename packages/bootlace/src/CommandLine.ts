@@ -117,6 +117,19 @@ const report = Command.make(
   lazy(async () => (await import("./commands/Report.ts")).report)
 ).pipe(Command.withDescription("Write the report of a run: one HTML file"))
 
+const runArgument = (name: string, text: string) => Argument.String(name).pipe(Argument.withDescription(text))
+
+const compare = Command.make(
+  "compare",
+  {
+    a: runArgument("a", "a run's id, its beginning, or `latest`"),
+    b: runArgument("b", "the run to compare it with"),
+    store,
+    json
+  },
+  lazy(async () => (await import("./commands/Compare.ts")).compare)
+).pipe(Command.withDescription("Compare two runs: rows added and removed, metrics against the spread over seeds"))
+
 const storeCommand = Command.make("store").pipe(
   Command.withDescription("Look after the artifacts"),
   Command.withSubcommands([
@@ -228,6 +241,7 @@ const root = (args: ReadonlyArray<string>) =>
       plan,
       run(args),
       report,
+      compare,
       storeCommand,
       ops,
       schema,

@@ -1,3 +1,4 @@
+export * from "./Compare.ts"
 export * from "./Gather.ts"
 export { imageUri } from "./Gallery.ts"
 export * from "./Numbers.ts"

@@ -1,0 +1,80 @@
+/** `bootlace compare A B`: what another run did to rows and metrics; noise is not called a gain. */
+import { compareMetrics, number, signed } from "@bootlace/report"
+import type { MetricChange } from "@bootlace/report"
+import type { RunRecord } from "@bootlace/graph"
+import { Effect } from "effect"
+import { compareRows } from "../CompareRows.ts"
+import type { RowsChange } from "../CompareRows.ts"
+import { findRun } from "../FindRun.ts"
+import { existingStore } from "../Machinery.ts"
+import { out } from "../Screen.ts"
+import { table } from "../Table.ts"
+
+export interface CompareCommand {
+  readonly a: string
+  readonly b: string
+  readonly store: string
+  readonly json: boolean
+}
+
+const runLine = (name: string, { run, pipeline, plan, seed, status }: RunRecord): string =>
+  `${name}  ${run}  ${pipeline}, seed ${seed}, plan ${plan.slice(0, 12)}, ${status}`
+
+const known = (value: number | undefined): string => (value === undefined ? "-" : number(value))
+
+const rowsTable = (changes: ReadonlyArray<RowsChange>): string => {
+  const changed = changes.filter(({ added, removed }) => added > 0 || removed > 0)
+  const same = `${changes.length - changed.length} of ${changes.length} row sets have the same rows`
+  if (changed.length === 0) return same
+  const right = (title: string) => ({ title, align: "right" as const })
+  const rows = changed.map(({ node, port, a, b, added, removed }) => [
+    `${node}.${port}`,
+    known(a),
+    known(b),
+    number(added),
+    number(removed)
+  ])
+  return `${table([{ title: "rows" }, right("A"), right("B"), right("only in B"), right("only in A")], rows)}\n${same}`
+}
+
+const intervalText = ({ difference }: MetricChange): string => {
+  if (difference === undefined || Number.isNaN(difference.mean)) return ""
+  const { mean, low, high, n } = difference
+  return n < 2 ? `${signed(mean)} (one pair)` : `${signed(mean)} [${signed(low)}, ${signed(high)}]`
+}
+
+const metricsTable = (changes: ReadonlyArray<MetricChange>): string => {
+  const changed = changes.filter(({ verdict }) => verdict !== "equal")
+  const same = `${changes.length - changed.length} of ${changes.length} metrics are equal`
+  if (changed.length === 0) return same
+  const right = (title: string) => ({ title, align: "right" as const })
+  const rows = changed.map((change) => [
+    change.variant === "" ? change.node : `${change.node} ${change.variant}`,
+    change.metric,
+    known(change.a),
+    known(change.b),
+    intervalText(change),
+    change.verdict
+  ])
+  const head = [
+    { title: "node" },
+    { title: "metric" },
+    right("A"),
+    right("B"),
+    { title: "B - A" },
+    { title: "verdict" }
+  ]
+  const note =
+    "Paired over seeds, 95% intervals by Student's t. Not resolved: the interval has 0 in it, or there is one pair only."
+  return `${table(head, rows)}\n${same}\n${note}`
+}
+
+export const compare = (options: CompareCommand) =>
+  Effect.gen(function* () {
+    const a = yield* findRun(options.store, options.a)
+    const b = yield* findRun(options.store, options.b)
+    const rows = yield* compareRows(a, b)
+    const metrics = compareMetrics(a, b)
+    if (options.json) return yield* out(JSON.stringify({ a: a.run, b: b.run, rows, metrics }))
+    yield* out([runLine("A", a), runLine("B", b), "", rowsTable(rows), "", metricsTable(metrics)].join("\n"))
+  }).pipe(Effect.provide(existingStore(options.store)))
