@@ -130,6 +130,19 @@ const compare = Command.make(
   lazy(async () => (await import("./commands/Compare.ts")).compare)
 ).pipe(Command.withDescription("Compare two runs: rows added and removed, metrics against the spread over seeds"))
 
+const whyRow = Command.make(
+  "why-row",
+  {
+    id: Argument.String("row").pipe(
+      Argument.withDescription("a row's id, or the first four or more of its hex digits")
+    ),
+    run: Flag.String("run").pipe(Flag.withDefault("latest"), told("a run's id, its beginning, or `latest` (default)")),
+    store,
+    json
+  },
+  lazy(async () => (await import("./commands/WhyRow.ts")).whyRow)
+).pipe(Command.withDescription("Follow a row through a run: its values, where it was kept or dropped, and why"))
+
 const storeCommand = Command.make("store").pipe(
   Command.withDescription("Look after the artifacts"),
   Command.withSubcommands([
@@ -242,6 +255,7 @@ const root = (args: ReadonlyArray<string>) =>
       run(args),
       report,
       compare,
+      whyRow,
       storeCommand,
       ops,
       schema,

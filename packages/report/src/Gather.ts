@@ -95,7 +95,7 @@ interface Parted extends StoredRows {
 }
 
 /** Which artifacts hold the rejected rows of which nodes: those of the row set's owner, and those of its maps. */
-const quarantines = (stored: Parted): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => [
+export const quarantines = (stored: Parted): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => [
   [stored.node, stored.keys],
   ...(stored.parts ?? []).flatMap(({ shards }) => {
     const column = Object.keys(shards[0]?.names ?? {}).find((name) => name.includes("."))

@@ -1,0 +1,119 @@
+/**
+ * A row's way through a run: the row sets it is in with its values there, why a route sent it where it went, where it was put
+ * aside, and which nodes read it as data.
+ */
+import { ArtifactStore, columnOf, flagsOf, floatsOf, intsOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
+import type { ColumnType, RunRecord, StoredRows } from "@bootlace/graph"
+import { makeReportStore, quarantines } from "@bootlace/report"
+import type { OpenRows } from "@bootlace/report"
+import { openStoredRows } from "@bootlace/runtime"
+import { Effect } from "effect"
+
+export type Told = string | number | boolean | null
+
+/** One station of the row. */
+export interface RowPlace {
+  readonly node: string
+  /** Of the row set it is in; undefined where the node could not use it. */
+  readonly port: string | undefined
+  readonly values: Readonly<Record<string, Told>>
+  /** Why a route sent it to this port, or why it was put aside. */
+  readonly reason: string | undefined
+  /** Nodes that read this row set as data: trainings, folds and what derives rows from it. */
+  readonly readers: ReadonlyArray<string>
+}
+export interface RowHistory {
+  /** 32 hex digits. */
+  readonly row_id: string
+  readonly places: ReadonlyArray<RowPlace>
+}
+
+type Batch = Parameters<typeof columnOf>[0]
+
+/** Rows are read this many at a time. */
+const slice = 65_536
+const told: ReadonlySet<ColumnType> = new Set(["text", "score", "flag", "label"])
+
+const valueAt = (batch: Batch, column: string, type: ColumnType, row: number): Told => {
+  const vector = columnOf(batch, column)
+  if (!vector.isValid(row)) return null
+  switch (type) {
+    case "text":
+      return textsOf(vector)[row] ?? null
+    case "flag":
+      return flagsOf(vector)[row] ?? null
+    case "label":
+      return intsOf(vector)[row] ?? null
+    default:
+      return floatsOf(vector)[row] ?? null
+  }
+}
+
+/** The rows whose ids begin so, with the batch that each is in; reads on until the end, for a beginning may fit several. */
+const findRows = Effect.fnUntraced(function* (stored: StoredRows, columns: ReadonlyArray<string>, beginning: string) {
+  const table = yield* openStoredRows(stored, columns)
+  const found: Array<{ readonly row_id: string; readonly batch: Batch; readonly row: number }> = []
+  for (let start = 0; start < table.numRows; start += slice) {
+    const size = Math.min(slice, table.numRows - start)
+    const batch = yield* table.rows(Int32Array.from({ length: size }, (_, i) => start + i))
+    const ids = rowIdsOf(batch)
+    for (let row = 0; row < size; row++) {
+      const row_id = rowIdHex(ids, row)
+      if (row_id.startsWith(beginning)) found.push({ row_id, batch, row })
+    }
+  }
+  return found
+})
+
+/** Each column is looked up by itself: a map's column has fewer rows where it rejected some. */
+const valuesOf = Effect.fnUntraced(function* (stored: StoredRows, row_id: string) {
+  const values: Record<string, Told> = {}
+  for (const [column, type] of Object.entries(stored.columns)) {
+    if (!told.has(type)) continue
+    const [found] = yield* findRows(stored, [column], row_id)
+    if (found !== undefined) values[column] = valueAt(found.batch, column, type, found.row)
+  }
+  return values
+})
+
+const readersOf = ({ graph }: RunRecord, { node, port }: StoredRows): ReadonlyArray<string> =>
+  graph
+    .filter(({ kind }) => kind !== "map")
+    .filter(({ inputs }) => inputs.some((input) => input.from === node && input.port.split(".")[0] === port))
+    .map(({ id }) => id)
+
+type Line = Readonly<Record<string, unknown>>
+
+const reasonOf = (line: Line | undefined): string | undefined => {
+  if (line === undefined) return undefined
+  const { code, reason, score } = line
+  const scored = typeof score === "number" ? ` (score ${score})` : ""
+  return `${code === undefined ? "" : `${String(code)} `}${String(reason)}${scored}`
+}
+
+/** The rows of a run whose ids begin with `beginning`; usually one. Reads ids and small columns of every row set. */
+export const rowHistories = Effect.fnUntraced(function* (record: RunRecord, beginning: string) {
+  const store = yield* ArtifactStore
+  const openRows: OpenRows = (stored, columns) =>
+    Effect.provideService(openStoredRows(stored, columns), ArtifactStore, store)
+  const { lines } = makeReportStore(store, openRows)
+  const places = new Map<string, Array<RowPlace>>()
+  const add = (row_id: string, place: RowPlace) => places.set(row_id, [...(places.get(row_id) ?? []), place])
+  for (const stored of record.rows) {
+    for (const { row_id } of yield* findRows(stored, [], beginning)) {
+      const ledger = (yield* lines(stored.keys, "ledger.jsonl")).find((line) => line["row_id"] === row_id)
+      const { node, port } = stored
+      const values = yield* valuesOf(stored, row_id)
+      add(row_id, { node, port, values, reason: reasonOf(ledger), readers: readersOf(record, stored) })
+    }
+    for (const [node, keys] of quarantines(stored)) {
+      if ((record.nodes[node]?.rejected ?? 0) === 0) continue
+      for (const line of yield* lines(keys, "rejected.jsonl")) {
+        const row_id = String(line["row_id"])
+        if (row_id.startsWith(beginning))
+          add(row_id, { node, port: undefined, values: {}, reason: reasonOf(line), readers: [] })
+      }
+    }
+  }
+  return [...places].map(([row_id, own]): RowHistory => ({ row_id, places: own }))
+})
