@@ -12,6 +12,7 @@ import { ITM } from "./ITM.ts"
 import { LMDecoder } from "./LMDecoder.ts"
 import { Quantile } from "./Quantile.ts"
 import { ReadPairs } from "./ReadPairs.ts"
+import { RerankedRecall } from "./RerankedRecall.ts"
 import { RetrievalRecall } from "./RetrievalRecall.ts"
 import { Select } from "./Select.ts"
 import { TextEncoder } from "./TextEncoder.ts"
@@ -33,6 +34,7 @@ const all: ReadonlyArray<AnyOperator> = [
   LMDecoder,
   Quantile,
   ReadPairs,
+  RerankedRecall,
   RetrievalRecall,
   Select,
   TextEncoder,

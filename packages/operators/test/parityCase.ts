@@ -1,8 +1,10 @@
 /** The files of test/parity, for tests of operators against PyTorch's numbers. */
 import { readFileSync } from "node:fs"
 import { Files, openSafetensors } from "@bootlace/data"
+import { fromHuggingFace, modelFromConfig } from "@bootlace/models"
 import { Effect } from "effect"
-import { runIn } from "./inMemory.ts"
+import { encodeTensors } from "../src/tensor/TensorFile.ts"
+import { artifactOf, runIn } from "./inMemory.ts"
 
 const folder = new URL("../../../test/parity/", import.meta.url)
 
@@ -19,3 +21,21 @@ export const tensorsOfCase = (name: string): Promise<Readonly<Record<string, Flo
       return Object.fromEntries(names.map((each, i) => [each, values[i]!]))
     })
   )
+
+/** A model artifact made of a Hugging Face folder; heads that the folder lacks take initial weights. */
+export const blipOfCase = async (name: string) => {
+  const config = { ...readCase(`${name}/config.json`), max_text_length: 30 }
+  const model = modelFromConfig(config)
+  const stored = await tensorsOfCase(`${name}/model.safetensors`)
+  const { names } = fromHuggingFace(model, Object.keys(stored))
+  const initial = model.init(1)
+  const weights = Object.entries(model.shapes).map(([weight, shape]) => {
+    const data = names[weight] === undefined ? initial[weight]! : stored[names[weight]]!
+    return [weight, { shape, dtype: "float32" as const, data }]
+  })
+  return artifactOf("model", {
+    "config.json": new TextEncoder().encode(JSON.stringify(config)),
+    "vocab.txt": bytesOfCase(`${name}/vocab.txt`),
+    "model.safetensors": encodeTensors(Object.fromEntries(weights))
+  })
+}

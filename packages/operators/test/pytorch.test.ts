@@ -1,6 +1,5 @@
 /** From image files and texts to scores and captions, against transformers' BLIP on the same files (test/parity). */
 import { floatsOf, imageColumn, textColumn, textsOf } from "@bootlace/data"
-import { fromHuggingFace, modelFromConfig } from "@bootlace/models"
 import type { Batch, Operator } from "@bootlace/graph"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
@@ -10,28 +9,14 @@ import { ITC } from "../src/ITC.ts"
 import { ITM } from "../src/ITM.ts"
 import { LMDecoder } from "../src/LMDecoder.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
-import { encodeTensors } from "../src/tensor/TensorFile.ts"
-import { artifactOf, contextOf, rowsOf, runIn } from "./inMemory.ts"
-import { bytesOfCase as read, readCase as json, tensorsOfCase as tensorsOf } from "./parityCase.ts"
+import { contextOf, rowsOf, runIn } from "./inMemory.ts"
+import {
+  blipOfCase as modelOf,
+  bytesOfCase as read,
+  readCase as json,
+  tensorsOfCase as tensorsOf
+} from "./parityCase.ts"
 import { onnx } from "./tinyPairs.ts"
-
-/** A model artifact made of a Hugging Face folder; heads that the folder lacks take initial weights. */
-const modelOf = async (name: string) => {
-  const config = { ...json(`${name}/config.json`), max_text_length: 30 }
-  const model = modelFromConfig(config)
-  const stored = await tensorsOf(`${name}/model.safetensors`)
-  const { names } = fromHuggingFace(model, Object.keys(stored))
-  const initial = model.init(1)
-  const weights = Object.entries(model.shapes).map(([weight, shape]) => {
-    const data = names[weight] === undefined ? initial[weight]! : stored[names[weight]]!
-    return [weight, { shape, dtype: "float32" as const, data }]
-  })
-  return artifactOf("model", {
-    "config.json": new TextEncoder().encode(JSON.stringify(config)),
-    "vocab.txt": read(`${name}/vocab.txt`),
-    "model.safetensors": encodeTensors(Object.fromEntries(weights))
-  })
-}
 
 const files = [
   "exif6_48x70.jpg",
