@@ -15,6 +15,8 @@ export interface LoadedPipeline {
   readonly config: Config
   /** The pipeline file's folder: relative paths in configs start here. */
   readonly directory: string
+  /** The file's text. */
+  readonly text: string
 }
 
 /** `--set name=value`, several times. */
@@ -55,15 +57,25 @@ export const loadRegistry = Effect.fnUntraced(function* (folder: string, noConfi
   return { registry: all, config }
 })
 
+/** A pipeline as text, and what was said beside it. */
+export interface PipelineText extends PipelineOptions {
+  readonly text: string
+}
+
 /** Fails with Diagnostics for a wrong pipeline and with a Failure (exit 2) for a wrong invocation. */
+export const planOf = Effect.fnUntraced(function* ({ file, text, set, seed, noConfig }: PipelineText) {
+  const values = yield* parseSet(set)
+  const directory = dirname(resolve(file))
+  const { registry, config } = yield* loadRegistry(directory, noConfig)
+  const plan = yield* readPipeline(withSeed(text, seed), { file, registry, set: values })
+  return { plan, config, directory, text } satisfies LoadedPipeline
+})
+
+/** As `planOf`, of the file itself. */
 export const loadPipeline = Effect.fnUntraced(function* (options: PipelineOptions) {
   const { file } = options
-  const set = yield* parseSet(options.set)
   const text = yield* Effect.tryPromise(() => readFile(file, "utf8")).pipe(
     Effect.catch((error) => missing(file, error.cause))
   )
-  const directory = dirname(resolve(file))
-  const { registry, config } = yield* loadRegistry(directory, options.noConfig)
-  const plan = yield* readPipeline(withSeed(text, options.seed), { file, registry, set })
-  return { plan, config, directory } satisfies LoadedPipeline
+  return yield* planOf({ ...options, text })
 })

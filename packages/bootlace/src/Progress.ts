@@ -4,10 +4,15 @@
  *   train      ########--------  412/800 steps  5.1/s  1 min 16 s left  itc_loss 2.31
  *   3 of 21 nodes  00:41
  */
+import type { Plan } from "@bootlace/graph"
 import type { ProgressEvent } from "@bootlace/runtime"
 import { printable } from "./Table.ts"
 
 export type Unit = "rows" | "steps"
+
+/** What each node of a plan counts. */
+export const unitsOf = (plan: Plan): ReadonlyMap<string, Unit> =>
+  new Map(plan.nodes.map((node) => [node.id, node.operator.kind === "train" ? "steps" : "rows"]))
 
 interface Bar {
   readonly unit: Unit

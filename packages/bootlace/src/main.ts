@@ -9,7 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { runCommandLine } from "./CommandLine.ts"
+import { runCommandLine } from "./cli/CommandLine.ts"
 import { commandLine, exitCodeOf, failureText } from "./Failure.ts"
 
 const args = process.argv.slice(2)

@@ -3,6 +3,7 @@
  *
  *   <store>/runs/<run id>/run.json    the run record
  *   <store>/runs/<run id>/keys.json   per node what its key was made of, and the keys of all its artifacts
+ *   <store>/runs/<run id>/run.lock    what the command line needs to run it again
  */
 import { Files, writeFile } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
@@ -28,7 +29,8 @@ export interface NodeKeys {
 }
 export type RunKeys = Readonly<Record<string, NodeKeys>>
 
-const writeJson = Effect.fnUntraced(function* (root: string, run: string, name: string, value: unknown) {
+/** A file of a run's folder, as JSON. */
+export const writeRunFile = Effect.fnUntraced(function* (root: string, run: string, name: string, value: unknown) {
   const files = yield* Files
   const folder = join(root, "runs", run)
   const draft = join(folder, `${name}.${process.pid}`)
@@ -50,8 +52,8 @@ const readJson = Effect.fnUntraced(function* (root: string, run: string, name: s
   }
 })
 
-export const writeRun = (root: string, record: RunRecord) => writeJson(root, record.run, "run.json", record)
-export const writeKeys = (root: string, run: string, keys: RunKeys) => writeJson(root, run, "keys.json", keys)
+export const writeRun = (root: string, record: RunRecord) => writeRunFile(root, record.run, "run.json", record)
+export const writeKeys = (root: string, run: string, keys: RunKeys) => writeRunFile(root, run, "keys.json", keys)
 
 /** Undefined where there is no such run or its record can't be read. */
 export const readRun = (root: string, run: string) =>

@@ -6,7 +6,7 @@ import { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
 import type { LoadedModels } from "@bootlace/operators"
-import { lastRun, overBudget, runPlan } from "@bootlace/runtime"
+import { lastRun, overBudget, runPlan, writeRunFile } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
@@ -14,15 +14,13 @@ import { Failure, failureText, isMissingData, usage } from "../Failure.ts"
 import type { RunOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import type { LoadedPipeline } from "../LoadPipeline.ts"
-import { machinery } from "../Machinery.ts"
-import type { Unit } from "../Progress.ts"
+import { defaultThreads, machinery } from "../Machinery.ts"
+import { unitsOf } from "../Progress.ts"
+import { lockOf } from "../RunLock.ts"
 import { resultsText, runJson, summaryText } from "../RunSummary.ts"
 import { note, out, stderrScreen } from "../Screen.ts"
 import { showProgress } from "../ShowProgress.ts"
 import { writeReport } from "../WriteReport.ts"
-
-const unitsOf = (plan: Plan): ReadonlyMap<string, Unit> =>
-  new Map(plan.nodes.map((node) => [node.id, node.operator.kind === "train" ? "steps" : "rows"]))
 
 /** What operators may ask for. */
 type Services = Engine | LoadedModels | Files
@@ -46,7 +44,15 @@ const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) 
   )
 }
 
+const writeLock = Effect.fnUntraced(function* (record: RunRecord, { plan, text }: LoadedPipeline, options: RunOptions) {
+  const { file, set, seed, engine } = options
+  const pipeline = { file, text, set, ...(seed === undefined ? {} : { seed }) }
+  const lock = lockOf({ record, plan, pipeline, engine, threads: options.threads ?? defaultThreads })
+  yield* writeRunFile(options.store, record.run, "run.lock", lock)
+})
+
 const finish = Effect.fnUntraced(function* (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) {
+  yield* writeLock(record, loaded, options)
   const path = yield* report(record, loaded, options)
   if (options.json) yield* out(JSON.stringify(runJson(record)))
   else {

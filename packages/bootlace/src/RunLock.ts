@@ -1,0 +1,77 @@
+/**
+ * run.lock: what it takes to run a finished run again elsewhere and to see that it came out the same.
+ *
+ *   <store>/runs/<run id>/run.lock    JSON, written when the run is done
+ *
+ * Data are not in it, only what they hashed to: a source that reads something else shows as a difference.
+ */
+import type { Plan, RunRecord } from "@bootlace/graph"
+import { Effect, Schema } from "effect"
+import { readFile } from "node:fs/promises"
+import { usage } from "./Failure.ts"
+import { version } from "./version.ts"
+
+const Names = Schema.Record(Schema.String, Schema.String)
+
+export const RunLock = Schema.Struct({
+  format: Schema.Literal("bootlace-run-lock-1"),
+  run: Schema.String,
+  /** Versions of what computed it. */
+  bootlace: Schema.String,
+  node: Schema.String,
+  operators: Schema.Record(Schema.String, Schema.Int),
+  pipeline: Schema.Struct({
+    /** As it was typed: relative paths in configs start at its folder. */
+    file: Schema.String,
+    text: Schema.String,
+    set: Schema.Array(Schema.String),
+    seed: Schema.optionalKey(Schema.Int)
+  }),
+  plan: Schema.String,
+  engine: Schema.Literals(["onnx", "eager"]),
+  threads: Schema.Int,
+  /** Engine, version, instruction set, threads, precision: bytes are promised where these are equal. */
+  numerics: Schema.String,
+  /** By node: what its source's data hashed to, and sha256 of its output. */
+  artifacts: Names
+})
+export type RunLock = typeof RunLock.Type
+
+export interface Locked {
+  readonly record: RunRecord
+  readonly plan: Plan
+  readonly pipeline: RunLock["pipeline"]
+  readonly engine: RunLock["engine"]
+  readonly threads: number
+}
+
+export const lockOf = ({ record, plan, pipeline, engine, threads }: Locked): RunLock => ({
+  format: "bootlace-run-lock-1",
+  run: record.run,
+  bootlace: version,
+  node: process.versions.node,
+  operators: Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version])),
+  pipeline,
+  plan: record.plan,
+  engine,
+  threads,
+  numerics: record.engine,
+  artifacts: Object.fromEntries(Object.entries(record.nodes).map(([id, { artifact }]) => [id, artifact]))
+})
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(RunLock))
+
+/** Fails with what is wrong with the file. */
+export const readLock = Effect.fnUntraced(function* (file: string) {
+  const text = yield* Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (cause) => usage(`error: ${file} not readable: ${(cause as Error).message}`)
+  })
+  return yield* decode(text).pipe(
+    Effect.mapError((error) =>
+      usage(
+        `error: ${file} is no run.lock: ${error.message}\nhint: a finished run leaves one in its folder in the store`
+      )
+    )
+  )
+})

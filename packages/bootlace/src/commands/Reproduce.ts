@@ -1,0 +1,95 @@
+/** `bootlace reproduce run.lock`: runs a finished run again from nothing and compares every node's output with the lock's hash. */
+import { runPlan } from "@bootlace/runtime"
+import type { Files } from "@bootlace/data"
+import { Engine } from "@bootlace/engine"
+import type { Plan, RunRecord } from "@bootlace/graph"
+import type { LoadedModels } from "@bootlace/operators"
+import { Effect } from "effect"
+import { stat } from "node:fs/promises"
+import { Failure, usage } from "../Failure.ts"
+import { planOf } from "../LoadPipeline.ts"
+import { machinery } from "../Machinery.ts"
+import { unitsOf } from "../Progress.ts"
+import { readLock } from "../RunLock.ts"
+import type { RunLock } from "../RunLock.ts"
+import { out, stderrScreen } from "../Screen.ts"
+import { showProgress } from "../ShowProgress.ts"
+import { table } from "../Table.ts"
+import { version } from "../version.ts"
+
+export interface ReproduceCommand {
+  readonly lock: string
+  readonly store: string
+  readonly noConfig: boolean
+  readonly json: boolean
+}
+
+/** Settings here that differ from the lock's: why bytes may differ. */
+const circumstances = (lock: RunLock, plan: Plan, numerics: string): ReadonlyArray<string> => {
+  const versions = Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version]))
+  const operators = Object.entries(lock.operators).filter(([name, was]) => versions[name] !== was)
+  const pairs: ReadonlyArray<readonly [string, string, string]> = [
+    ["plan", lock.plan, plan.hash],
+    ["engine", lock.numerics, numerics],
+    ["bootlace", lock.bootlace, version],
+    ...operators.map(([name, was]) => [name, `version ${was}`, `version ${versions[name] ?? "none"}`] as const)
+  ]
+  return pairs.filter(([, was, is]) => was !== is).map(([name, was, is]) => `${name}: ${was} then, ${is} now`)
+}
+
+interface Outcome {
+  readonly node: string
+  readonly locked: string
+  readonly got: string | undefined
+}
+
+const outcomes = (lock: RunLock, record: RunRecord): ReadonlyArray<Outcome> =>
+  Object.entries(lock.artifacts).map(([node, locked]) => ({ node, locked, got: record.nodes[node]?.artifact }))
+
+/** A node is named only where what it read was equal: what follows from a difference needs no word. */
+const firstDifferences = (different: ReadonlyArray<Outcome>, record: RunRecord): ReadonlyArray<Outcome> => {
+  const names = new Set(different.map(({ node }) => node))
+  const reads = new Map(record.graph.map(({ id, inputs }) => [id, inputs.map(({ from }) => from)]))
+  return different.filter(({ node }) => !(reads.get(node) ?? []).some((from) => names.has(from)))
+}
+
+const runAgain = Effect.fnUntraced(function* (lock: RunLock, options: ReproduceCommand) {
+  const { plan, directory } = yield* planOf({ ...lock.pipeline, seed: lock.pipeline.seed, noConfig: options.noConfig })
+  const executor = yield* Engine
+  yield* showProgress(unitsOf(plan), stderrScreen(), undefined)
+  const { numerics } = executor
+  const record = yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics })
+  return { record, reasons: circumstances(lock, plan, numerics) }
+}, Effect.scoped)
+
+export const reproduce = Effect.fnUntraced(function* (options: ReproduceCommand) {
+  const lock = yield* readLock(options.lock)
+  const taken = yield* Effect.promise(() => stat(options.store).catch(() => undefined))
+  if (taken !== undefined)
+    return yield* usage(
+      `error: ${options.store} is there already, and what is in a store is not computed again\nhint: name a new folder with --store`
+    )
+  const { engine, threads } = lock
+  const { record, reasons } = yield* runAgain(lock, options).pipe(
+    Effect.provide(machinery({ store: options.store, engine, threads }))
+  )
+  const all = outcomes(lock, record)
+  const different = all.filter(({ locked, got }) => locked !== got)
+  if (options.json)
+    yield* out(JSON.stringify({ run: record.run, lock: lock.run, equal: different.length === 0, nodes: all, reasons }))
+  else yield* out(`${all.length - different.length} of ${all.length} nodes gave the locked bytes`)
+  if (different.length === 0) return
+  const rows = firstDifferences(different, record).map(({ node, locked, got }) => [
+    node,
+    locked.slice(0, 12),
+    got?.slice(0, 12) ?? "nothing"
+  ])
+  const because =
+    reasons.length === 0
+      ? "engine, versions and plan are the lock's: the data must have changed, or an operator of the project's own is not pure"
+      : reasons.join("\n  ")
+  return yield* new Failure({
+    exit: 1,
+    message: `error: other bytes, first at\n${table([{ title: "node" }, { title: "locked" }, { title: "got" }], rows)}\nhint: ${because}`
+  })
+})
