@@ -23,7 +23,11 @@ export const withFaults = (base: FilesShape, fault: Fault): FilesShape => {
   }
   return {
     read: on("read", base.read),
-    open: on("open", base.open),
+    open: (path) =>
+      Effect.map(step("open", path, base.open(path)), (file) => ({
+        ...file,
+        read: (offset: number, length: number) => step("readAt", path, file.read(offset, length))
+      })),
     rename: (from, to) => step("rename", to, base.rename(from, to)),
     fsyncFolder: on("fsyncFolder", base.fsyncFolder),
     makeFolder: on("makeFolder", base.makeFolder),

@@ -73,7 +73,11 @@ export const makeMemoryDisk = (): MemoryDisk => {
     open: (path) =>
       run(path, () => {
         const { bytes } = need(path, "file")
-        const read = (offset: number, length: number) => Effect.succeed(bytes.slice(offset, offset + length))
+        const read = (offset: number, length: number) =>
+          run(path, () => {
+            if (offset + length <= bytes.length) return bytes.slice(offset, offset + length)
+            throw new DataError({ code: "Unreadable", file: path, detail: `it ends at byte ${bytes.length}` })
+          })
         return { path, size: bytes.length, read, close: Effect.void }
       }),
     create: (path) =>
@@ -89,7 +93,11 @@ export const makeMemoryDisk = (): MemoryDisk => {
       run(to, () => {
         const node = find(from)
         if (node === undefined) throw missing(from)
-        if (find(to) !== undefined) throw new DataError({ code: "Unwritable", file: to, detail: "ENOTEMPTY" })
+        // A file takes another's place in one step; a folder takes only an empty one's.
+        const there = find(to)
+        const isReplaced = there?.kind === "file" && node.kind === "file"
+        if (there !== undefined && !isReplaced)
+          throw new DataError({ code: "Unwritable", file: to, detail: "ENOTEMPTY" })
         parent(to).set(basename(to), node)
         parent(from).delete(basename(from))
       }),
