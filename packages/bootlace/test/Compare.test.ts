@@ -69,3 +69,32 @@ describe("compare", () => {
     assert.match(stderr, new RegExp(`no run zzz\\nhint: runs here: .*${blue}`))
   })
 })
+
+describe("why", () => {
+  it("names what changed since the run before, and what stayed", () => {
+    const changed = bootlace("why", "chosen", "--run", blue).stdout
+    assert.match(changed, new RegExp(`^chosen {2}Filter {2}computed in .*, run ${blue}\n`))
+    assert.include(changed, `because: since run ${red}: config.keep.text.equals "a red circle" -> "a blue square"`)
+    const same = bootlace("why", "pairs", "--run", blue).stdout
+    assert.match(same, /^pairs {2}ReadPairs {2}cached/)
+    assert.include(same, `because: as in run ${red}`)
+    assert.include(bootlace("why", "pairs", "--run", red).stdout, "because: first run of it")
+  })
+
+  it("gives the key as an object", () => {
+    const { key, op, cached, why } = JSON.parse(bootlace("why", "chosen", "--run", red, "--json").stdout) as {
+      readonly key: { readonly operator: string; readonly config: unknown }
+      readonly op: string
+      readonly cached: boolean
+      readonly why: ReadonlyArray<string>
+    }
+    assert.deepStrictEqual([key.operator, op, cached, why], ["Filter", "Filter", false, ["first run of it"]])
+    assert.deepInclude(key.config, { keep: { text: { equals: "a red circle" } } })
+  })
+
+  it("knows a misspelt node", () => {
+    const { status, stderr } = bootlace("why", "choosen", "--run", red)
+    assert.strictEqual(status, 2)
+    assert.match(stderr, /has no node choosen\nhint: did you mean chosen\?/)
+  })
+})

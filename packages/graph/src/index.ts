@@ -7,6 +7,7 @@ export { type ArtifactWire, column, type ColumnWire, type StreamWire } from "./c
 export * from "./ConfigFields.ts"
 export { type Diagnostic, Diagnostics, renderDiagnostic, renderDiagnostics } from "./Diagnostic.ts"
 export { jsonSchema } from "./EditorSchema.ts"
+export { nearest } from "./Nearest.ts"
 export * from "./NodeError.ts"
 export * from "./NodeSpec.ts"
 export * as Operator from "./Operator.ts"

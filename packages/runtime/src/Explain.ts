@@ -38,10 +38,13 @@ const leaves = (value: unknown, path: string): ReadonlyArray<readonly [string, u
     ? Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === "" ? name : `${path}.${name}`))
     : [[path, value]]
 
+/** What a key is made of, one value a line. */
+export const keyLeaves = (parts: KeyParts): ReadonlyArray<readonly [string, unknown]> => leaves(parts, "")
+
 /** Sentences of what differs between what two keys are made of. */
 export const keyDifferences = (before: KeyParts, now: KeyParts): ReadonlyArray<string> => {
-  const old = new Map(leaves(before, ""))
-  const fresh = new Map(leaves(now, ""))
+  const old = new Map(keyLeaves(before))
+  const fresh = new Map(keyLeaves(now))
   return [...new Set([...old.keys(), ...fresh.keys()])].flatMap((path) => {
     const [a, b] = [old.get(path), fresh.get(path)]
     if (a === b) return []

@@ -15,7 +15,7 @@ import { version } from "../version.ts"
 import { lazy, pipeline } from "./Flags.ts"
 import { caption, classify, exportCommand, score } from "./ModelCommands.ts"
 import { check, init, plan, run } from "./PipelineCommands.ts"
-import { compare, report, reproduce, storeCommand, whyRow } from "./RunCommands.ts"
+import { compare, report, reproduce, storeCommand, why, whyRow } from "./RunCommands.ts"
 
 const ops = Command.make(
   "ops",
@@ -62,6 +62,7 @@ const root = (args: ReadonlyArray<string>) =>
       run(args),
       report,
       compare,
+      why,
       whyRow,
       reproduce,
       storeCommand,

@@ -29,13 +29,29 @@ export const compare = Command.make(
   lazy(async () => (await import("../commands/Compare.ts")).compare)
 ).pipe(Command.withDescription("Compare two runs: rows added and removed, metrics against the spread over seeds"))
 
+const ofRun = Flag.String("run").pipe(
+  Flag.withDefault("latest"),
+  told("a run's id, its beginning, or `latest` (default)")
+)
+
+export const why = Command.make(
+  "why",
+  {
+    node: Argument.String("node").pipe(Argument.withDescription("a node's id, with its place in a matrix")),
+    run: ofRun,
+    store,
+    json
+  },
+  lazy(async () => (await import("../commands/Why.ts")).why)
+).pipe(Command.withDescription("Say whether a node was computed or found in the store, and what its result hung on"))
+
 export const whyRow = Command.make(
   "why-row",
   {
     id: Argument.String("row").pipe(
       Argument.withDescription("a row's id, or the first four or more of its hex digits")
     ),
-    run: Flag.String("run").pipe(Flag.withDefault("latest"), told("a run's id, its beginning, or `latest` (default)")),
+    run: ofRun,
     store,
     json
   },
