@@ -71,7 +71,7 @@ const frontMatter = (facts: CardFacts): string =>
     "---",
     "library_name: transformers",
     ...(tasks[facts.class] === undefined ? [] : [`pipeline_tag: ${tasks[facts.class]}`]),
-    `tags: [vision, ${facts.class.startsWith("CLIP") ? "clip" : "blip"}, bootlace]`,
+    `tags: [vision, ${/^(clip|blip|siglip)/i.exec(facts.class)![0].toLowerCase()}, bootlace]`,
     "---"
   ].join("\n")
 

@@ -81,7 +81,8 @@ describe("a model artifact", () => {
     ["clip", "clip_gelu"],
     ["clip", "openclip_tiny"],
     ["blip", "blip_caption"],
-    ["siglip", "siglip_model"]
+    ["siglip", "siglip_model"],
+    ["siglip", "variants/tokens_unigram_json"]
   ])("loads a checkpoint folder, tokenizer and all: %s, %s", async (architecture, path) => {
     const directory = new URL("../../../test/parity", import.meta.url).pathname
     const given = { config: { architecture, path }, directory, layer: Files.layer }

@@ -10,6 +10,9 @@ The expectations are computed on the CPU in float32 from weights that the stored
 """
 import json
 import pathlib
+import re
+import shutil
+import string
 import sys
 import tempfile
 import unicodedata
@@ -18,7 +21,8 @@ import sentencepiece
 import torch
 from safetensors.torch import save_file
 from sentencepiece import sentencepiece_model_pb2
-from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipTokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipTokenizer
 
 HERE = pathlib.Path(__file__).parent
 sys.path.append(str(HERE))
@@ -207,9 +211,45 @@ def full_case():
     train(model.train(), pixels[:5], ids, folder)
 
 
+def unigram_json(pieces):
+    """The same pieces as a tokenizer.json, with the steps that conversions of SigLIP's tokenizer have."""
+    tokenizer = Tokenizer(models.Unigram([(p.piece, p.score) for p in pieces.pieces], 2))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex("[" + re.escape(string.punctuation) + "]"), ""),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+            normalizers.Precompiled(pieces.normalizer_spec.precompiled_charsmap),
+            normalizers.Replace(Regex(" {2,}"), "\u2581"),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="\u2581", prepend_scheme="always")
+    special = dict(lstrip=True, rstrip=True, special=True, normalized=False)
+    tokenizer.add_special_tokens([AddedToken(name, **special) for name in ("<pad>", "</s>", "<unk>")])
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return tokenizer
+
+
+def unigram_case():
+    folder = HERE / "tokens_unigram_json"
+    folder.mkdir(exist_ok=True)
+    for file in ["config.json", "model.safetensors"]:
+        shutil.copy(HERE.parent / "siglip_model" / file, folder)
+    spiece = (HERE.parent / "siglip_model" / "spiece.model").read_bytes()
+    tokenizer = unigram_json(sentencepiece_model_pb2.ModelProto.FromString(spiece))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    texts = json.loads((HERE / "texts.json").read_text()) + ODD
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", pad_token="</s>")
+    rows = list(expected_tokens(fast, texts))
+    (folder / "expected_tokens.json").write_text(json.dumps(rows, ensure_ascii=False, separators=(",", ":")))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for act in ACTIVATIONS:
         for dtype_name in DTYPES:
             variant(act, dtype_name)
     full_case()
+    unigram_case()

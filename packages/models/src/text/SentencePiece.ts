@@ -134,7 +134,7 @@ export const sentencePiece = (bytes: Uint8Array, options: SentencePieceOptions =
   const normal = model.pieces.flatMap(({ text, score, kind }, id) =>
     kind === kinds.normal ? [[text, { id, score }] as const] : []
   )
-  const cut = unigramCut({ pieces: new Map(normal), unk: unknown })
+  const cut = unigramCut({ pieces: new Map(normal), unk: unknown, precision: "float32" })
   const special = new Set([END, model.pieces[unknown]!.text, pad])
   const splitter = new RegExp(
     `(${[...special].map((token) => token.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`
@@ -154,7 +154,11 @@ export const sentencePiece = (bytes: Uint8Array, options: SentencePieceOptions =
     end,
     dec: end,
     enc: end,
-    encode: (text, max_length) => framedTail(end, ofText(text), max_length),
+    encode: (text, max_length) => {
+      const kept = ofText(text).slice(0, max_length - 1)
+      // A text that ends itself isn't ended twice.
+      return framedTail(end, kept.at(-1) === end ? kept.slice(0, -1) : kept, max_length)
+    },
     decode: (ids) => {
       const kept = [...ids].filter((id) => !specialIds.has(id))
       return kept

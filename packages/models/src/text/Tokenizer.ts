@@ -28,9 +28,8 @@ export const framed = (
   return Int32Array.from([start, ...pieces.slice(0, max_length - 2), end])
 }
 
-/** Pieces, end, cut to `max_length`; a text that ends itself isn't ended twice. */
+/** Pieces, end, cut to `max_length`. */
 export const framedTail = (end: number, pieces: ReadonlyArray<number>, max_length: number): Int32Array => {
   if (max_length < 1) throw new Error(`a text needs room for its last token, got max_length ${max_length}`)
-  const kept = pieces.slice(0, max_length - 1)
-  return Int32Array.from(kept.at(-1) === end ? kept : [...kept, end])
+  return Int32Array.from([...pieces.slice(0, max_length - 1), end])
 }

@@ -3,6 +3,7 @@ import type { Model } from "../Model.ts"
 import { bpeOfMerges } from "./ByteLevelBPE.ts"
 import { SENTENCE_PIECE_HEADER, sentencePiece, sentencePieceIn } from "./SentencePiece.ts"
 import type { Tokenizer } from "./Tokenizer.ts"
+import { UNIGRAM_HEADER, unigramIn, unigramJson } from "./UnigramJson.ts"
 import { wordPiece, type WordPieceOptions } from "./WordPiece.ts"
 
 const anyTokenizer = (vocabulary: string, options: WordPieceOptions): Tokenizer => {
@@ -10,12 +11,16 @@ const anyTokenizer = (vocabulary: string, options: WordPieceOptions): Tokenizer 
     const { bytes, options: own } = sentencePieceIn(vocabulary)
     return sentencePiece(bytes, { ...own, ...options })
   }
+  if (vocabulary.startsWith(UNIGRAM_HEADER)) {
+    const { json, options: own } = unigramIn(vocabulary)
+    return unigramJson(json, { ...own, ...options })
+  }
   return vocabulary.startsWith("#version") ? bpeOfMerges(vocabulary, options) : wordPiece(vocabulary, options)
 }
 
 /**
  * `vocabulary`: the text of a vocab.txt; of a merges.txt, which says in its first line whose cleaning goes with it; or of
- * `sentencePieceVocabulary`. Throws when it has more pieces than the model has embeddings.
+ * `sentencePieceVocabulary` or `unigramVocabulary`. Throws when it has more pieces than the model has embeddings.
  */
 export const tokenizerOf = (model: Model, vocabulary: string, options: WordPieceOptions = {}): Tokenizer => {
   const tokenizer = anyTokenizer(vocabulary, options)

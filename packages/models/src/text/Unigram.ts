@@ -11,6 +11,8 @@ export interface UnigramPieces {
   /** Piece to id and log-probability. */
   readonly pieces: ReadonlyMap<string, { readonly id: number; readonly score: number }>
   readonly unk: number
+  /** SentencePiece adds scores in float32, Hugging Face's tokenizers in float64. */
+  readonly precision: "float32" | "float64"
 }
 
 const UNKNOWN_PENALTY = 10
@@ -21,19 +23,20 @@ interface Best {
   readonly id: number
 }
 
-/** Gives the function from a text to its pieces' ids. Scores are added in float32, as SentencePiece does. */
-export const unigramCut = ({ pieces, unk }: UnigramPieces): ((text: string) => ReadonlyArray<number>) => {
+/** Gives the function from a text to its pieces' ids. */
+export const unigramCut = ({ pieces, unk, precision }: UnigramPieces): ((text: string) => ReadonlyArray<number>) => {
   let longest = 0
   let lowest = Infinity
   for (const [piece, { score }] of pieces) {
     longest = Math.max(longest, piece.length)
     lowest = Math.min(lowest, score)
   }
+  const rounded = precision === "float32" ? Math.fround : (x: number): number => x
   const unknown = (pieces.size === 0 ? 0 : lowest) - UNKNOWN_PENALTY
   return (text) => {
     const best: Array<Best | undefined> = [{ score: 0, start: 0, id: unk }]
     const offer = (start: number, end: number, id: number, score: number): void => {
-      const sum = Math.fround(best[start]!.score + Math.fround(score))
+      const sum = rounded(best[start]!.score + rounded(score))
       const known = best[end]
       if (known === undefined || sum > known.score) best[end] = { score: sum, start, id }
     }

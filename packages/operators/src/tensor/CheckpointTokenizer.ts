@@ -5,7 +5,7 @@
  *   *.txt.gz                   the same merges, as OpenAI's code ships them
  *   vocab.txt                  BERT's WordPiece
  *   spiece.model               SigLIP's SentencePiece
- *   tokenizer.json             BPE or WordPiece, where nothing else is there
+ *   tokenizer.json             BPE, WordPiece or a unigram model, where nothing else is there
  */
 import { Files, parseJson } from "@bootlace/data"
 import type { Limits } from "@bootlace/data"
@@ -15,6 +15,8 @@ import {
   openAiBPE,
   sentencePiece,
   sentencePieceVocabulary,
+  unigramJson,
+  unigramVocabulary,
   vocabOfMerges,
   wordPiece
 } from "@bootlace/models"
@@ -53,12 +55,14 @@ interface SentencePieceSettings {
   readonly do_lower_case?: boolean
 }
 
+const padOf = (pad: SentencePieceSettings["pad_token"]): string =>
+  typeof pad === "string" ? pad : (pad?.content ?? "</s>")
+
 const ofSentencePiece = (
   bytes: Uint8Array,
   { pad_token, do_lower_case }: SentencePieceSettings
 ): CheckpointTokenizer => {
-  const pad = typeof pad_token === "string" ? pad_token : (pad_token?.content ?? "</s>")
-  const options = { pad, lower: do_lower_case !== false }
+  const options = { pad: padOf(pad_token), lower: do_lower_case !== false }
   return { tokenizer: sentencePiece(bytes, options), vocabulary: sentencePieceVocabulary(bytes, options) }
 }
 
@@ -70,6 +74,11 @@ interface TokenizerJson {
     readonly merges?: ReadonlyArray<string | readonly [string, string]>
   }
   readonly added_tokens?: ReadonlyArray<{ readonly id: number; readonly content: string }>
+}
+
+const ofUnigram = (json: unknown, { pad_token }: SentencePieceSettings): CheckpointTokenizer => {
+  const options = { pad: padOf(pad_token) }
+  return { tokenizer: unigramJson(json, options), vocabulary: unigramVocabulary(json, options) }
 }
 
 /** The two kinds of tokenizer.json that CLIP and BLIP have. Throws on others. */
@@ -85,7 +94,7 @@ const ofTokenizerJson = (
     return ofMerges(format, ["#version: 0.2", ...pairs, ""].join("\n"), vocab)
   }
   if (model?.type !== "WordPiece")
-    throw new Error(`tokenizer.json: model.type: expected BPE or WordPiece, got ${model?.type}`)
+    throw new Error(`tokenizer.json: model.type: expected BPE, WordPiece or Unigram, got ${model?.type}`)
   const lines: Array<string> = []
   for (const [piece, id] of Object.entries(vocab)) lines[id] = piece
   if (Object.keys(lines).length !== lines.length) throw new Error("tokenizer.json: ids have holes")
@@ -116,6 +125,9 @@ export const readTokenizer = Effect.fnUntraced(function* (
     const bytes = yield* files.read(join(folder, name))
     return yield* attemptCheckpoint(folder, () => parseJson(bytes, limits, { file: name }))
   })
+  const settings = Effect.suspend(() =>
+    names.includes("tokenizer_config.json") ? json("tokenizer_config.json") : Effect.succeed({})
+  ).pipe(Effect.map((given) => given as SentencePieceSettings))
   const attempt = (make: () => CheckpointTokenizer) => attemptCheckpoint(folder, make)
   const gzipped = names.find((name) => name.endsWith(".txt.gz"))
   if (gzipped !== undefined) {
@@ -133,10 +145,14 @@ export const readTokenizer = Effect.fnUntraced(function* (
   }
   if (names.includes("spiece.model")) {
     const bytes = yield* files.read(join(folder, "spiece.model"))
-    const settings = names.includes("tokenizer_config.json") ? yield* json("tokenizer_config.json") : {}
-    return yield* attempt(() => ofSentencePiece(bytes, settings as SentencePieceSettings))
+    const own = yield* settings
+    return yield* attempt(() => ofSentencePiece(bytes, own))
   }
   if (!names.includes("tokenizer.json")) return undefined
   const parsed = yield* json("tokenizer.json")
+  if ((parsed as TokenizerJson).model?.type === "Unigram") {
+    const own = yield* settings
+    return yield* attempt(() => ofUnigram(parsed, own))
+  }
   return yield* attempt(() => ofTokenizerJson(format, parsed as TokenizerJson))
 })

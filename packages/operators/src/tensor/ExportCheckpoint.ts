@@ -15,6 +15,8 @@ import {
   sentencePieceIn,
   toHuggingFace,
   tokenizerOf,
+  UNIGRAM_HEADER,
+  unigramIn,
   vocabOfMerges
 } from "@bootlace/models"
 import type { HuggingFaceClass, Model } from "@bootlace/models"
@@ -25,7 +27,7 @@ import { attemptCheckpoint } from "./CheckpointError.ts"
 export interface ExportedModel {
   readonly model: Model
   readonly weights: HostTensors
-  /** The text of a vocab.txt, merges.txt or spiece.model, as `tokenizerOf` takes it. */
+  /** The text of a vocab.txt, merges.txt, spiece.model or unigram tokenizer.json, as `tokenizerOf` takes it. */
   readonly vocabulary: string
 }
 
@@ -92,8 +94,23 @@ const siglipTokenizer = (vocabulary: string, model_max_length: number): Contents
   }
 }
 
+const unigramTokenizer = (vocabulary: string, model_max_length: number): Contents => {
+  const { json: tokenizer, options } = unigramIn(vocabulary)
+  return {
+    "tokenizer.json": json(tokenizer),
+    "tokenizer_config.json": json({
+      tokenizer_class: "PreTrainedTokenizerFast",
+      eos_token: "</s>",
+      unk_token: "<unk>",
+      pad_token: options.pad,
+      model_max_length
+    })
+  }
+}
+
 const tokenizerFiles = (vocabulary: string, model_max_length: number): Contents => {
   if (vocabulary.startsWith(SENTENCE_PIECE_HEADER)) return siglipTokenizer(vocabulary, model_max_length)
+  if (vocabulary.startsWith(UNIGRAM_HEADER)) return unigramTokenizer(vocabulary, model_max_length)
   return (vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer)(vocabulary, model_max_length)
 }
 
