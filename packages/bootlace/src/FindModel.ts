@@ -38,7 +38,7 @@ const folderModel = Effect.fnUntraced(function* (folder: string) {
   const read = (name: string) =>
     Effect.tryPromise({
       try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
-      catch: (cause) => new NodeError({ code: "R402", node: "model", detail: (cause as Error).message })
+      catch: (cause) => new NodeError({ code: "R401", node: "model", detail: (cause as Error).message })
     })
   const digest = sha256(yield* read("model.safetensors"))
   return { artifact: { type: "model", digest, files, read } } satisfies FoundModel
@@ -58,7 +58,7 @@ const runModel = Effect.fnUntraced(function* (root: string, run: string, node: s
   const read = (name: string) =>
     Effect.mapError(
       committed.read(name),
-      (error) => new NodeError({ code: "R402", node: wanted.node, detail: error.message })
+      (error) => new NodeError({ code: "R401", node: wanted.node, detail: error.message })
     )
   const files = committed.files.map((file) => file.name)
   const artifact: Artifact = { type: "model", digest: committed.digest, files, read }

@@ -43,12 +43,6 @@ const missing = Effect.fnUntraced(function* (file: string, cause: unknown) {
   return yield* usage(`error: ${file} not found${hint}`)
 })
 
-/** The text with another seed; top-level keys stand at the beginning of a line. */
-const withSeed = (text: string, seed: number | undefined): string => {
-  if (seed === undefined) return text
-  return /^seed:.*$/m.test(text) ? text.replace(/^seed:.*$/m, `seed: ${seed}`) : `${text}\nseed: ${seed}\n`
-}
-
 /** Built-in operators and the project's. */
 export const loadRegistry = Effect.fnUntraced(function* (folder: string, noConfig: boolean) {
   const { operators } = yield* Effect.promise(() => import("@bootlace/operators"))
@@ -67,7 +61,7 @@ export const planOf = Effect.fnUntraced(function* ({ file, text, set, seed, noCo
   const values = yield* parseSet(set)
   const directory = dirname(resolve(file))
   const { registry, config } = yield* loadRegistry(directory, noConfig)
-  const plan = yield* readPipeline(withSeed(text, seed), { file, registry, set: values })
+  const plan = yield* readPipeline(text, { file, registry, set: values, seed })
   return { plan, config, directory, text } satisfies LoadedPipeline
 })
 

@@ -14,6 +14,8 @@ export interface ReadOptions {
   readonly registry: Registry
   /** `--set name=value`: params by their type; of an axis the ids to keep, with commas between. */
   readonly set?: Readonly<Record<string, string>>
+  /** Instead of the file's own; an axis `seed` stays what it is. */
+  readonly seed?: number | undefined
 }
 
 /** Findings about a place whose value is missing because of another mistake say nothing new. */
@@ -27,7 +29,7 @@ const withoutEchoes = (findings: ReadonlyArray<Finding>, broken: ReadonlyArray<S
 
 const read = (
   text: string,
-  { registry, set }: ReadOptions
+  { registry, set, seed }: ReadOptions
 ): { readonly plan?: Plan | undefined; readonly findings: ReadonlyArray<Finding> } => {
   const result = readTree(text)
   if ("findings" in result) return result
@@ -38,7 +40,7 @@ const read = (
   const findings: Array<Finding> = []
   const broken: Array<Span> = []
   const document = readDocument(result.tree, new Map(Object.entries(set ?? {})), { registry, findings, broken })
-  const checked = checkPipeline(document, registry)
+  const checked = checkPipeline(seed === undefined ? document : { ...document, seed }, registry)
   const all = withoutEchoes([...findings, ...checked.findings], broken)
   return all.length > 0 ? { findings: all } : { plan: checked.plan, findings: [] }
 }

@@ -175,6 +175,14 @@ nodes:
     expect(failure(text, { data: "wbe" })).toContain("axis data has: web, clean")
   })
 
+  it("takes a seed from outside over the file's, and leaves the axis", () => {
+    const plan = Effect.runSync(readPipeline(text, { file: "case.yaml", registry, seed: 4 }))
+    expect(plan.seed).toBe(4)
+    expect(plan.nodes.find(({ id }) => id === "web")!.seed).toBe(4)
+    expect(plan.nodes.find(({ id }) => id === "train[seed=2,data=clean]")!.seed).toBe(2)
+    expect(plan.hash).toBe(planned(text.replace("seed: 9", "seed: 4")).hash)
+  })
+
   it("lets a node name a variant by its id", () => {
     const more = `${text}  mine: { op: ImageEncoder, model: "train[seed=1,data=web]", in: { image: web.image } }\n`
     const mine = planned(more).nodes.find(({ id }) => id === "mine")!

@@ -19,12 +19,12 @@ const codes: Readonly<Record<DataErrorCode, string>> = {
   UnknownImage: "R121",
   EmptyText: "R122",
   BadText: "R123",
-  Unwritable: "R402",
-  NotDurable: "R402",
-  DiskFull: "R403",
-  Corrupted: "R404",
-  NoArtifact: "R405",
-  BadArtifact: "R405"
+  Unwritable: "R422",
+  NotDurable: "R422",
+  DiskFull: "R423",
+  Corrupted: "R422",
+  NoArtifact: "R422",
+  BadArtifact: "R422"
 }
 
 /** The code of a row that the data room turned away. */
