@@ -1,9 +1,9 @@
 """
 Makes the cases of SigLIP: beside this file SiglipModel x activation x dtype, tiny and random; and ../siglip_model with
 hidden states, an image size that is no multiple of the patch's, three steps of training, and a small SentencePiece
-tokenizer on the texts of texts.json.
+tokenizer on the texts of texts.json; the same pieces as a tokenizer.json; and a CLIP of open_clip with a logit_bias.
 
-    pip install torch transformers==5.23.0 sentencepiece protobuf pillow
+    pip install torch torchvision transformers==5.23.0 open_clip_torch==3.3.0 sentencepiece protobuf pillow
     python test/parity/variants/make_siglip_cases.py
 
 The expectations are computed on the CPU in float32 from weights that the stored dtype holds exactly.
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import unicodedata
 
+import open_clip
 import sentencepiece
 import torch
 from safetensors.torch import save_file
@@ -246,6 +247,32 @@ def unigram_case():
     (folder / "expected_tokens.json").write_text(json.dumps(rows, ensure_ascii=False, separators=(",", ":")))
 
 
+def open_clip_case():
+    """open_clip's CLIP is given a bias by init_logit_bias, to be trained by the sigmoid loss."""
+    torch.manual_seed(hash_of("open_clip", "bias"))
+    vision = dict(image_size=16, layers=1, width=16, head_width=8, patch_size=8)
+    text = dict(context_length=LENGTH, vocab_size=40, width=16, heads=2, layers=1)
+    config = dict(embed_dim=12, init_logit_bias=-10, vision_cfg=vision, text_cfg=text)
+    model = open_clip.model.CLIP(12, vision, text, init_logit_bias=-10)
+    for p in model.parameters():
+        p.data += 0.2 * torch.randn_like(p)
+    model.logit_bias.data.fill_(-1.25)
+    model = model.eval()
+    ids = torch.randint(1, 38, (ROWS, LENGTH))
+    ids[:, -1] = 39
+    pixels = torch.randn(ROWS, 3, 16, 16)
+    with torch.no_grad():
+        image, text = model.encode_image(pixels, normalize=True), model.encode_text(ids, normalize=True)
+        logits = model.get_logits(pixels, ids)[0]
+        loss = open_clip.loss.SigLipLoss()(image, text, model.logit_scale.exp(), model.logit_bias)
+    folder = HERE / "open_clip_bias"
+    folder.mkdir(exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=config), indent=1))
+    save(model.state_dict(), folder / "open_clip_model.safetensors")
+    expected = dict(pixel_values=pixels, tokens=ids, image_features=image, text_features=text)
+    save(dict(expected, logits_per_image=logits, loss=loss), folder / "expected_forward.safetensors")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for act in ACTIVATIONS:
@@ -253,3 +280,4 @@ if __name__ == "__main__":
             variant(act, dtype_name)
     full_case()
     unigram_case()
+    open_clip_case()
