@@ -48,7 +48,7 @@ type Tensors = Readonly<Record<string, TensorData>>
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
-const clipTokenizer = (merges: string, model_max_length: number): Contents => ({
+const clipTokenizer = (merges: string, settings: object): Contents => ({
   "merges.txt": ["#version: 0.2", ...merges.split("\n").slice(1)].join("\n"),
   "vocab.json": json(vocabOfMerges(merges)),
   "tokenizer_config.json": json({
@@ -57,11 +57,11 @@ const clipTokenizer = (merges: string, model_max_length: number): Contents => ({
     eos_token: "<|endoftext|>",
     unk_token: "<|endoftext|>",
     pad_token: "<|endoftext|>",
-    model_max_length
+    ...settings
   })
 })
 
-const bertTokenizer = (vocabulary: string, model_max_length: number): Contents => ({
+const bertTokenizer = (vocabulary: string, settings: object): Contents => ({
   "vocab.txt": `${readVocabulary(vocabulary).join("\n")}\n`,
   "tokenizer_config.json": json({
     tokenizer_class: "BertTokenizer",
@@ -75,11 +75,11 @@ const bertTokenizer = (vocabulary: string, model_max_length: number): Contents =
     unk_token: "[UNK]",
     mask_token: "[MASK]",
     extra_special_tokens: ["[ENC]"],
-    model_max_length
+    ...settings
   })
 })
 
-const siglipTokenizer = (vocabulary: string, model_max_length: number): Contents => {
+const siglipTokenizer = (vocabulary: string, settings: object): Contents => {
   const { bytes, options } = sentencePieceIn(vocabulary)
   return {
     "spiece.model": bytes,
@@ -89,12 +89,12 @@ const siglipTokenizer = (vocabulary: string, model_max_length: number): Contents
       eos_token: "</s>",
       unk_token: "<unk>",
       pad_token: options.pad,
-      model_max_length
+      ...settings
     })
   }
 }
 
-const unigramTokenizer = (vocabulary: string, model_max_length: number): Contents => {
+const unigramTokenizer = (vocabulary: string, settings: object): Contents => {
   const { json: tokenizer, options } = unigramIn(vocabulary)
   return {
     "tokenizer.json": json(tokenizer),
@@ -103,15 +103,18 @@ const unigramTokenizer = (vocabulary: string, model_max_length: number): Content
       eos_token: "</s>",
       unk_token: "<unk>",
       pad_token: options.pad,
-      model_max_length
+      ...settings
     })
   }
 }
 
-const tokenizerFiles = (vocabulary: string, model_max_length: number): Contents => {
-  if (vocabulary.startsWith(SENTENCE_PIECE_HEADER)) return siglipTokenizer(vocabulary, model_max_length)
-  if (vocabulary.startsWith(UNIGRAM_HEADER)) return unigramTokenizer(vocabulary, model_max_length)
-  return (vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer)(vocabulary, model_max_length)
+const tokenizerFiles = (vocabulary: string, { max_text_length, text_padding }: Model): Contents => {
+  // A model that reads padding like text is given no mask.
+  const inputs = text_padding === "full" ? { model_input_names: ["input_ids"] } : {}
+  const settings = { model_max_length: max_text_length, ...inputs }
+  if (vocabulary.startsWith(SENTENCE_PIECE_HEADER)) return siglipTokenizer(vocabulary, settings)
+  if (vocabulary.startsWith(UNIGRAM_HEADER)) return unigramTokenizer(vocabulary, settings)
+  return (vocabulary.startsWith("#version") ? clipTokenizer : bertTokenizer)(vocabulary, settings)
 }
 
 const narrowed = (dtype: ExportDtype, { shape, data }: HostTensors[string]): TensorData => {
@@ -177,7 +180,7 @@ export const exportHuggingFace = Effect.fnUntraced(function* (
     const written: Contents = {
       "config.json": json({ ...config, dtype }),
       "preprocessor_config.json": json(preprocessorConfig(model)),
-      ...tokenizerFiles(vocabulary, model.max_text_length)
+      ...tokenizerFiles(vocabulary, model)
     }
     return { contents: written, tensors: Object.fromEntries(stored), opens }
   })
