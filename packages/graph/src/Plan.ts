@@ -48,9 +48,14 @@ export interface TrainingGraph {
   readonly minimize: ReadonlyArray<{ readonly node: string; readonly output: string; readonly weight: number }>
 }
 
+/** By axis; empty without a matrix. */
+export type Axes = Readonly<Record<string, ReadonlyArray<string>>>
+
 export interface Plan {
   readonly name: string
   readonly seed: number
+  /** The matrix: each axis with its variants' ids, in the file's order. */
+  readonly axes: Axes
   /** Topological: a node comes after everything it reads. */
   readonly nodes: ReadonlyArray<PlanNode>
   /** sha256 of the plan's meaning: operators, versions, encoded configs and wires; not of spelling, order, comments or params. */

@@ -1,5 +1,6 @@
 /** What a run leaves behind for people and programs: counts, times, metrics and where its artifacts are. Written by the runtime, read by reports. */
 import type { ArtifactType, Columns } from "./ColumnType.ts"
+import type { Axes } from "./Plan.ts"
 
 export interface NodeRecord {
   readonly op: string
@@ -46,6 +47,8 @@ export interface RunRecord {
   readonly plan: string
   readonly status: "running" | "done" | "failed"
   readonly seed: number
+  /** The matrix, in the file's order; runs of the first release have none. */
+  readonly axes?: Axes
   readonly engine: string
   /** ISO 8601 in UTC. */
   readonly started: string

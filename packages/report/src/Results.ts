@@ -34,7 +34,9 @@ const distinct = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(
 /** Groups measurements into tables whose rows are the same variants. */
 export const resultSets = (measured: ReadonlyArray<Measured>): ReadonlyArray<ResultSet> => {
   const nodes = [...Map.groupBy(measured, (m) => m.node)]
-  const tables = Map.groupBy(nodes, ([, own]) => JSON.stringify(distinct(own.map((m) => m.variant))))
+  const variantsOf = (own: ReadonlyArray<Measured>) =>
+    distinct(own.toSorted((a, b) => a.order - b.order).map((m) => m.variant))
+  const tables = Map.groupBy(nodes, ([, own]) => JSON.stringify(variantsOf(own)))
   return [...tables].map(([key, members]): ResultSet => {
     const all = members.flatMap(([, own]) => own)
     const variants = JSON.parse(key) as ReadonlyArray<string>

@@ -34,7 +34,15 @@ export interface Measured extends Place {
   readonly evaluation: boolean
   readonly metric: string
   readonly value: number
+  /** Of its variant among the others, as the matrix has them. */
+  readonly order: number
 }
+
+/** Variants count up like the digits of a number whose first axis is the most significant. */
+const orderOf = ({ axes = {} }: RunRecord, own: Readonly<Record<string, string>>): number =>
+  Object.entries(axes)
+    .filter(([axis]) => !isSeed(axis))
+    .reduce((order, [axis, ids]) => order * (ids.length + 1) + ids.indexOf(own[axis] ?? "") + 1, 0)
 
 /** Every metric of the record with its place; a metric of a node that isn't drawn stands under its own name. */
 export const measurements = (record: RunRecord): ReadonlyArray<Measured> => {
@@ -49,6 +57,7 @@ export const measurements = (record: RunRecord): ReadonlyArray<Measured> => {
       evaluation: types.get(id) === undefined || types.get(id) === "metrics",
       metric: key.slice(id === "" ? 0 : id.length + 1),
       value,
+      order: orderOf(record, node?.axes ?? {}),
       ...placeOf(node?.axes ?? {})
     }
   })

@@ -75,6 +75,22 @@ describe("Results", () => {
   })
 })
 
+describe("variants", () => {
+  it("stand as the matrix has them, in whatever order their metrics came", () => {
+    const record = sampleRecord()
+    const metrics = Object.fromEntries(Object.entries(record.metrics).toReversed())
+    const variantsOf = (data: ReadonlyArray<string>) =>
+      resultSets(measurements({ ...record, metrics, axes: { seed: ["1"], data } })).find(
+        (set) => set.variants.length > 1
+      )!.variants
+    for (const data of [
+      ["none", "filter", "captioner", "both"],
+      ["both", "none", "captioner", "filter"]
+    ])
+      assert.deepStrictEqual(variantsOf(data), data)
+  })
+})
+
 describe("resultsSection", () => {
   const row = (variant: string, seed: string, value: number): Measured => ({
     node: "recall",
@@ -83,7 +99,8 @@ describe("resultsSection", () => {
     metric: "r1",
     variant,
     seed,
-    value
+    value,
+    order: 0
   })
 
   it("says what is not resolved, and draws a dot for every seed", () => {

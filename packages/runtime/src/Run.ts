@@ -104,6 +104,7 @@ const recordOf = Effect.fnUntraced(function* (
     plan: plan.hash,
     status,
     seed: plan.seed,
+    axes: plan.axes,
     engine: settings.engine,
     started: start.started,
     seconds: start.before + elapsed,

@@ -2,7 +2,7 @@
 import { canonicalJson, sha256 } from "../CanonicalJson.ts"
 import type { Finding } from "../Diagnostic.ts"
 import type { Registry } from "../Operator.ts"
-import type { Plan, PlanNode, Wire } from "../Plan.ts"
+import type { Axes, Plan, PlanNode, Wire } from "../Plan.ts"
 import { type Checking, checkNode } from "./CheckNode.ts"
 import type { Draft } from "./Draft.ts"
 import { expandDrafts } from "./Expand.ts"
@@ -47,6 +47,7 @@ export const checkPipeline = (
   pipeline: {
     readonly name: string
     readonly seed: number
+    readonly axes?: Axes
     readonly drafts: ReadonlyArray<Draft>
     readonly lost?: ReadonlySet<string>
   },
@@ -73,5 +74,8 @@ export const checkPipeline = (
   const planned = [...order, ...rest].map((id) => checkNode(names.byId.get(id)!, checking))
   if (findings.length > 0) return { plan: undefined, findings }
   const hash = sha256(canonicalJson(planned.map(meaning)))
-  return { plan: { name: pipeline.name, seed: pipeline.seed, nodes: planned, hash }, findings }
+  return {
+    plan: { name: pipeline.name, seed: pipeline.seed, axes: pipeline.axes ?? {}, nodes: planned, hash },
+    findings
+  }
 }

@@ -2,6 +2,7 @@
 import { type Draft, type Place, parseId, variantId, wordsFor } from "../check/Draft.ts"
 import type { Finding, Span } from "../Diagnostic.ts"
 import type { Registry } from "../Operator.ts"
+import type { Axes } from "../Plan.ts"
 import { type Axis, axesOf, readMatrix, variantsOf } from "./Matrix.ts"
 import { readParams } from "./Params.ts"
 import { readModel, readNode } from "./ReadNode.ts"
@@ -13,6 +14,7 @@ import { type Tree, type TreeEntry, type TreeMap, spanAt } from "./Tree.ts"
 export interface ReadDocument {
   readonly name: string
   readonly seed: number
+  readonly axes: Axes
   readonly drafts: ReadonlyArray<Draft>
   /** Nodes that could not be read at all: references to them aren't reported again. */
   readonly lost: ReadonlySet<string>
@@ -127,6 +129,7 @@ export const readDocument = (root: TreeMap, set: ReadonlyMap<string, string>, co
   return {
     name: readName(root, put(root.entries.get("name")?.value), findings),
     seed: readSeed(put(root.entries.get("seed")?.value), findings),
+    axes: Object.fromEntries(axes.map(({ name, values }) => [name, [...values.keys()]])),
     ...spread(rawNodes(maps, params, axes, context), axes, context)
   }
 }
