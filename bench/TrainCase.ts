@@ -4,12 +4,18 @@
  *
  *   clip-tiny  batch 64, the contrastive loss
  *   blip-tiny  batch 32, ITC with twin and a queue of 2,048, ITM over 96 rows, LM
+ *
+ * And one step by gradient caching in micro-batches of 64, for its memory; only where they are named:
+ *
+ *   clip-tiny-4096   batch 4,096      clip-tiny-32768  batch 32,768
  */
-import type { HostTensor, HostTensors, Optimizer, TrainingProgram, TrainingStart } from "@bootlace/engine"
+import type { HostTensor, HostTensors, MicroBatches, Optimizer, TrainingProgram, TrainingStart } from "@bootlace/engine"
 import {
   blipOptimizer,
   clipOptimizer,
   contrastive,
+  contrastiveBlock,
+  l2Normalize,
   languageModeling,
   matching,
   modelFromConfig,
@@ -17,6 +23,7 @@ import {
   preset
 } from "@bootlace/models"
 import type { BlipModel, Model } from "@bootlace/models"
+import { Effect } from "effect"
 
 export interface TrainCase {
   readonly model: Model
@@ -25,6 +32,8 @@ export interface TrainCase {
   readonly weights: HostTensors
   readonly inputs: HostTensors
   readonly start: Extract<TrainingStart, { readonly _tag: "Fresh" }>
+  /** Instead of `inputs`: the batch in micro-batches. */
+  readonly cached?: MicroBatches<never>
   /** A state array and the output that is enqueued into it after a step. */
   readonly enqueue: Readonly<Record<string, string>>
 }
@@ -36,8 +45,7 @@ const tokens = 32
 const queue_size = 2048
 
 /** Numbers in [0, 1): a Lehmer generator. Each case starts its own, so that every process sees the same data. */
-function numbers(): () => number {
-  let state = 1
+function numbers(state = 1): () => number {
   return () => (state = (state * 48271) % 2147483647) / 2147483647
 }
 
@@ -72,20 +80,39 @@ const weightsOf = (model: Model): HostTensors => {
   )
 }
 
+const clipInputs = (B: number, next: () => number): HostTensors => ({
+  pixel_values: random([B, 3, 64, 64], next),
+  ...textRows(B, next)
+})
+
 function clip(): TrainCase {
-  const next = numbers()
   const model = modelFromConfig(preset("clip", "tiny", { vocab_size }))
+  const embed = ({ weights, inputs }: Parameters<NonNullable<TrainingProgram["byRows"]>["features"]>[0]) => ({
+    image_embeds: model.encodeImage(weights, inputs.pixel_values!).image_embeds,
+    text_embeds: model.encodeText(weights, {
+      input_ids: inputs.input_ids!,
+      attention_mask: inputs.attention_mask!
+    })
+  })
   const program: TrainingProgram = {
     name: "clip-tiny",
     weights: Object.keys(model.shapes),
     twin: [],
     state: {},
-    run: ({ weights, inputs }) => {
-      const { image_embeds } = model.encodeImage(weights, inputs.pixel_values!)
-      const text = { input_ids: inputs.input_ids!, attention_mask: inputs.attention_mask! }
-      const text_embeds = model.encodeText(weights, text)
-      const { itc_loss } = contrastive({ image_embeds, text_embeds, scale: model.similarityScale(weights) })
+    run: (at) => {
+      const { itc_loss } = contrastive({ ...embed(at), scale: model.similarityScale(at.weights) })
       return { losses: { itc_loss }, outputs: {} }
+    },
+    byRows: {
+      features: (at) => {
+        const { image_embeds, text_embeds } = embed(at)
+        return { image_embeds: l2Normalize(image_embeds), text_embeds: l2Normalize(text_embeds) }
+      },
+      block: ({ weights, rows, all, places }) => {
+        const features = { rows: rows as ReturnType<typeof embed>, all: all as ReturnType<typeof embed> }
+        const { itc_loss } = contrastiveBlock({ ...features, places, scale: model.similarityScale(weights) })
+        return { losses: { itc_loss }, outputs: {} }
+      }
     }
   }
   return {
@@ -93,10 +120,16 @@ function clip(): TrainCase {
     program,
     optimizer: { ...clipOptimizer, clamp: model.clamp },
     weights: weightsOf(model),
-    inputs: { pixel_values: random([64, 3, 64, 64], next), ...textRows(64, next) },
+    inputs: clipInputs(64, numbers()),
     start: { _tag: "Fresh", state: {} },
     enqueue: {}
   }
+}
+
+/** Each micro-batch is made anew when it is asked for. */
+const cachedClip = (batch_size: number) => (): TrainCase => {
+  const inputs = (index: number) => Effect.sync(() => clipInputs(64, numbers(index + 1)))
+  return { ...clip(), cached: { sizes: Array.from({ length: batch_size / 64 }, () => 64), inputs } }
 }
 
 const blipProgram = (model: BlipModel): TrainingProgram => ({
@@ -164,4 +197,9 @@ function blip(): TrainCase {
   }
 }
 
-export const trainCases: Readonly<Record<string, () => TrainCase>> = { "clip-tiny": clip, "blip-tiny": blip }
+export const trainCases: Readonly<Record<string, () => TrainCase>> = {
+  "clip-tiny": clip,
+  "blip-tiny": blip,
+  "clip-tiny-4096": cachedClip(4096),
+  "clip-tiny-32768": cachedClip(32_768)
+}

@@ -48,13 +48,48 @@ export interface TrainingProgram {
   readonly name: string
   /** Trained weights. Weights of the model that aren't named stay as they are. */
   readonly weights: ReadonlyArray<string>
+  /** Weights that it reads and leaves as they are: no gradient of theirs is computed. Absent: none. */
+  readonly frozen?: ReadonlyArray<string>
   readonly twin: ReadonlyArray<string>
   readonly state: Specs
   /**
    * Scalar losses by name, whose sum is minimised, and further outputs returned to the host (embeddings to enqueue,
    * accuracies), which get no gradient.
    */
-  readonly run: (at: TrainingTensors) => { readonly losses: Tensors; readonly outputs: Tensors }
+  readonly run: (at: TrainingTensors) => LossesAndOutputs
+  /** The same losses row by row, for gradient caching; only for a program without twin and state. */
+  readonly byRows?: RowLosses
+}
+
+export interface LossesAndOutputs {
+  readonly losses: Tensors
+  readonly outputs: Tensors
+}
+
+/**
+ * The losses of a batch split by its rows (Gao et al. 2021, section 3.2): each row is first reduced to a few features, and the losses compare a
+ * block of rows with all rows. Summed over all blocks, losses and outputs are those of `run` on the whole batch.
+ */
+export interface RowLosses {
+  /** Features of these rows, the rows first: [b, ...] each. Only `weights` and `inputs` are given. */
+  readonly features: (at: Pick<TrainingTensors, "weights" | "inputs">) => Tensors
+  readonly block: (at: BlockTensors) => LossesAndOutputs
+}
+
+export interface BlockTensors {
+  readonly weights: Tensors
+  /** Features of the block's rows, [b, ...] each. */
+  readonly rows: Tensors
+  /** Features of all rows of the batch, [N, ...] each. */
+  readonly all: Tensors
+  /** int32 [b]: which of all rows the block's are. */
+  readonly places: Tensor
+}
+
+/** A batch that comes in micro-batches of these many rows. One is asked for twice, and must be the same both times. */
+export interface MicroBatches<E> {
+  readonly sizes: ReadonlyArray<number>
+  readonly inputs: (index: number) => Effect.Effect<HostTensors, E>
 }
 
 /** AdamW as torch.optim.AdamW computes it (decoupled decay), with what CLIP and BLIP need around it. */
@@ -80,6 +115,13 @@ export interface StepResult {
   readonly outputs: HostTensors
 }
 
+export interface Gradients {
+  readonly losses: Readonly<Record<string, number>>
+  readonly outputs: HostTensors
+  /** Of every trained weight; zeros where the losses don't depend on it. */
+  readonly gradients: HostTensors
+}
+
 /** Everything a resumed training needs to give the bytes of an undisturbed one. Names are the weights' names. */
 export interface TrainingSnapshot {
   readonly step: number
@@ -97,15 +139,14 @@ export interface Trainer {
    * Fails with `NonFinite` before any weight, moment or twin has changed.
    */
   readonly step: (inputs: HostTensors, learning_rate: number) => Effect.Effect<StepResult, EngineError>
-  /** Losses and gradients at these inputs; nothing is updated. For tests, and for gradient caching later. */
-  readonly gradients: (inputs: HostTensors) => Effect.Effect<
-    {
-      readonly losses: Readonly<Record<string, number>>
-      readonly outputs: HostTensors
-      readonly gradients: HostTensors
-    },
-    EngineError
-  >
+  /**
+   * The same step on a batch in micro-batches, for a program with `byRows`: no more activations are held than one micro-batch's, nor more
+   * similarities than one micro-batch's with the whole batch.
+   */
+  readonly cachedStep: <E>(batch: MicroBatches<E>, learning_rate: number) => Effect.Effect<StepResult, EngineError | E>
+  /** Losses and gradients at these inputs; nothing is updated. */
+  readonly gradients: (inputs: HostTensors) => Effect.Effect<Gradients, EngineError>
+  readonly cachedGradients: <E>(batch: MicroBatches<E>) => Effect.Effect<Gradients, EngineError | E>
   /** Overwrites rows `at`, `at + 1`, ... of a state array. */
   readonly enqueue: (state: string, at: number, rows: HostTensor) => Effect.Effect<void, EngineError>
   readonly snapshot: Effect.Effect<TrainingSnapshot, EngineError>

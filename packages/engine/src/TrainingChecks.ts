@@ -7,7 +7,9 @@ import type { HostTensors, Optimizer, Specs, TrainingProgram, TrainingStart } fr
 
 /** What a training owns, by shape. */
 export interface TrainingSpecs {
+  /** Those that are trained. */
   readonly weights: Specs
+  readonly frozen: Specs
   readonly twin: Specs
   readonly state: Specs
 }
@@ -27,6 +29,9 @@ export const checkStart = (
     const { name } = program
     const invalid = (detail: string) => new EngineError({ reason: "InvalidProgram", program: name, detail })
     const weights = yield* pick(name, model, program.weights)
+    const frozen = yield* pick(name, model, program.frozen ?? [])
+    const both = program.weights.find((one) => frozen[one] !== undefined)
+    if (both !== undefined) return yield* invalid(`the weight ${both} can't be trained and frozen`)
     const twin = yield* pick(name, model, program.twin)
     const untrained = program.twin.find((one) => weights[one] === undefined)
     if (untrained !== undefined) return yield* invalid(`the twin of ${untrained} has no trained weight to follow`)
@@ -44,7 +49,7 @@ export const checkStart = (
       yield* checkAgainst(name, "twin of", twin, snapshot.twin)
       yield* checkAgainst(name, "state", program.state, snapshot.state)
     }
-    return { weights, twin, state: program.state }
+    return { weights, frozen, twin, state: program.state }
   })
 
 export interface StepNumbers {

@@ -6,15 +6,13 @@ import * as tf from "@tensorflow/tfjs-core"
 import { EngineError } from "./EngineError.ts"
 import { showShape } from "./Graph.ts"
 import { mapTensors } from "./HostTensors.ts"
-import type { Tensors, TrainingProgram, TrainingTensors } from "./Program.ts"
+import type { LossesAndOutputs, Tensors } from "./Program.ts"
 
 export interface Differentiated {
   readonly losses: Tensors
   readonly total: Tensor
-  /** Global L2 norm over all gradients; 0 where no weight has one. */
-  readonly grad_norm: Tensor
   readonly outputs: Tensors
-  /** Of the weights that the losses depend on; the others have none, and the optimiser leaves them alone, as torch does. */
+  /** Of the tensors that the losses depend on; the others have none, and the optimiser leaves them alone, as torch does. */
   readonly gradients: Tensors
 }
 
@@ -22,20 +20,21 @@ export interface Differentiated {
 export const momentumTwin = (twin: Tensors, weights: Tensors, momentum: number): Tensors =>
   mapTensors(twin, (tensor, name) => tf.add(tf.mul(tensor, momentum), tf.mul(weights[name]!, 1 - momentum)))
 
-export function differentiate(program: TrainingProgram, at: TrainingTensors): Differentiated {
-  const names = Object.keys(at.weights)
+/** What `run` gives, and the gradients of the sum of its losses with respect to the tensors `by`. */
+export function differentiate(program: string, by: Tensors, run: () => LossesAndOutputs): Differentiated {
+  const names = Object.keys(by)
   let losses: Tensors = {}
   let outputs: Tensors = {}
   const { value: total, grads } = tf.engine().gradients(
     () => {
-      const result = program.run(at)
-      checkLosses(program.name, result.losses)
+      const result = run()
+      checkLosses(program, result.losses)
       // What the tape's scope would dispose of is kept, and handed to the caller's scope below.
       losses = mapTensors(result.losses, (loss) => tf.keep(tf.clone(loss)))
       outputs = mapTensors(result.outputs, (output) => tf.keep(tf.clone(output)))
       return Object.values(result.losses).reduce((sum, loss) => tf.add(sum, loss))
     },
-    names.map((name) => at.weights[name]!),
+    names.map((name) => by[name]!),
     undefined,
     true
   )
@@ -44,16 +43,34 @@ export function differentiate(program: TrainingProgram, at: TrainingTensors): Di
     const gradient = grads[index] as Tensor | null | undefined
     if (gradient !== null && gradient !== undefined) gradients[name] = gradient
   })
-  return { losses: release(losses), total, grad_norm: norm(gradients), outputs: release(outputs), gradients }
+  return { losses: release(losses), total, outputs: release(outputs), gradients }
 }
 
+/** A loss whose gradient at these features is the one given: sum(features x gradient). */
+export const pulled = (features: Tensors, gradient: Tensors): LossesAndOutputs => ({
+  losses: {
+    pulled: Object.values(mapTensors(gradient, (by, name) => tf.sum(tf.mul(features[name]!, by)))).reduce((sum, one) =>
+      tf.add(sum, one)
+    )
+  },
+  outputs: {}
+})
+
+/** Tensors in the order in which they were made. */
+const inOrder = (tensors: Tensors): ReadonlyArray<readonly [string, Tensor]> =>
+  Object.entries(tensors).sort(([, a], [, b]) => a.id - b.id)
+
+/** The sums of these gradients and earlier ones, made in the order of the gradients. */
+export const addedTo = (earlier: Tensors, gradients: Tensors): Tensors =>
+  Object.fromEntries(inOrder(gradients).map(([name, gradient]) => [name, tf.add(earlier[name]!, gradient)]))
+
 /**
- * Summed in the order in which the backward pass made them. ONNX Runtime computes what the last output needs depth first, so this is also the
- * order of execution: each weight's gradient right after the layer's, when its activations can go. Any other order keeps more of them.
+ * Global L2 norm over all gradients; 0 of none. Summed in the order in which the backward pass made them. ONNX Runtime computes what the last
+ * output needs depth first, so this is also the order of execution: each weight's gradient right after the layer's, when its activations can
+ * go. Any other order keeps more of them.
  */
-function norm(gradients: Tensors): Tensor {
-  const made = Object.values(gradients).sort((a, b) => a.id - b.id)
-  const squares = made.map((gradient) => tf.sum(tf.square(gradient)))
+export function normOf(gradients: Tensors): Tensor {
+  const squares = inOrder(gradients).map(([, gradient]) => tf.sum(tf.square(gradient)))
   return squares.length === 0 ? tf.scalar(0) : tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square)))
 }
 

@@ -52,7 +52,7 @@ export const gelu = (x: Tensor): Tensor =>
 
 export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))
 
-function embed(w: Readonly<Record<string, Tensor>>, ids: Tensor): Tensor {
+export function embed(w: Readonly<Record<string, Tensor>>, ids: Tensor): Tensor {
   const [B, T] = ids.shape as [number, number]
   const rows = tf.reshape(tf.gather(w.table!, tf.reshape(ids, [-1])), [B, T, -1])
   const hidden = gelu(

@@ -13,6 +13,7 @@ import type { Schema } from "effect"
 import type { ExpandBody, FoldBody, MapBody, RouteBody, SourceBody, TrainBody } from "./Body.ts"
 import type { ArtifactType, ColumnType, Columns } from "./ColumnType.ts"
 import type { NodeSpec } from "./NodeSpec.ts"
+import type { TrainingGraph } from "./Plan.ts"
 
 /** What an input port accepts. A bare column type is a required column. */
 export type Input =
@@ -70,13 +71,19 @@ export interface Declaration<
   /** Lives inside Train too. */
   readonly training?: TrainingPorts
   /** What only the config and the wires together show, once both are right by themselves; found before anything runs. */
-  readonly check?: (config: Config, wired: Wired) => ReadonlyArray<ConfigMistake>
+  readonly check?: (config: Config, wired: Wired, training?: TrainingCheck) => ReadonlyArray<ConfigMistake>
   /** Replaces the node by others before the plan is checked further (Filter with a model, Train's objectives); undefined: stays. */
   readonly rewrite?: (node: NodeSpec) => Rewritten | undefined
 }
 
 /** The wired inputs by name: columns and artifacts with their types, rows as "rows". */
 export type Wired = Readonly<Record<string, ColumnType | ArtifactType | "rows">>
+
+/** Of a Train node: its graph, right by itself, and the architecture of the model that it trains, where it is known. */
+export interface TrainingCheck {
+  readonly graph: TrainingGraph
+  readonly architecture: string | undefined
+}
 
 /** A mistake at a place of the config: `["keep", "match_probability"]`. */
 export interface ConfigMistake {

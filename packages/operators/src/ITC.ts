@@ -8,7 +8,15 @@
  * targets come from a momentum copy of both encoders and two queues of its earlier features (Li et al. 2022, section 3.2).
  * `loss: sigmoid` is SigLIP's: each pair of the batch by itself (Zhai et al. 2023, algorithm 1).
  */
-import { contrastive, l2Normalize, momentumContrastive, normals, sigmoidContrastive } from "@bootlace/models"
+import {
+  contrastive,
+  contrastiveBlock,
+  l2Normalize,
+  momentumContrastive,
+  normals,
+  sigmoidBlock,
+  sigmoidContrastive
+} from "@bootlace/models"
 import type { Model, RandomKey } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect, Schema } from "effect"
@@ -48,16 +56,21 @@ const config = Schema.Struct({
 type Config = typeof config.Type
 
 const inputs = { image_embeds: "embedding", text_embeds: "embedding" } as const
+type Embeds = TrainingScope<typeof inputs>["inputs"]
 
 interface Asked {
   readonly model: Model
   readonly config: Config
 }
 
-const isSigmoid = ({ model, config }: Asked): boolean =>
-  (config.loss ?? (model.architecture === "siglip" ? "sigmoid" : "softmax")) === "sigmoid"
+const wantsSigmoid = ({ loss }: Config, architecture: string | undefined): boolean =>
+  (loss ?? (architecture === "siglip" ? "sigmoid" : "softmax")) === "sigmoid"
 
-const hasTwin = (at: Asked): boolean => !isSigmoid(at) && (at.config.twin ?? at.model.architecture === "blip")
+const wantsTwin = (config: Config, architecture: string | undefined): boolean =>
+  !wantsSigmoid(config, architecture) && (config.twin ?? architecture === "blip")
+
+const isSigmoid = ({ model, config }: Asked): boolean => wantsSigmoid(config, model.architecture)
+const hasTwin = ({ model, config }: Asked): boolean => wantsTwin(config, model.architecture)
 
 /** Throws in words for a person where the config or the model doesn't go with the sigmoid loss. */
 const checkLoss = (at: Asked): void => {
@@ -144,6 +157,26 @@ export const ITC = tensorMap({
           ? {}
           : { enqueue: { image_queue: withTwin.enqueue_image, text_queue: withTwin.enqueue_text } })
       }
+    },
+    byRows: {
+      refuses: (config, architecture) =>
+        wantsTwin(config, architecture) ? "its twin and queues see whole batches; say `twin: false`" : undefined,
+      features:
+        () =>
+        ({ image_embeds, text_embeds }) => ({
+          image_embeds: l2Normalize(image_embeds),
+          text_embeds: l2Normalize(text_embeds)
+        }),
+      block:
+        (at) =>
+        ({ weights, rows, all, places }) => {
+          const { similarityScale, similarityBias } = at.model
+          const block = { rows: rows as Embeds, all: all as Embeds, places, scale: similarityScale(weights) }
+          const { itc_loss, ...metrics } = isSigmoid(at)
+            ? sigmoidBlock({ ...block, bias: similarityBias!(weights) })
+            : contrastiveBlock(block)
+          return { losses: { itc_loss }, metrics }
+        }
     }
   }
 })

@@ -11,9 +11,11 @@
 import { NodeError, Operator } from "@bootlace/graph"
 import type { NodeSpec } from "@bootlace/graph"
 import { Effect } from "effect"
+import { microBatchRefusal } from "./tensor/CachedTraining.ts"
 import { readModel } from "./tensor/ModelArtifact.ts"
 import { objectives, TrainConfig } from "./tensor/TrainConfig.ts"
 import type { Objective } from "./tensor/TrainConfig.ts"
+import { microBatchSize } from "./tensor/TrainingFeed.ts"
 import { openTraining } from "./tensor/TrainingRun.ts"
 
 const losses = { itc: "itc.itc_loss", itm: "itm.itm_loss", lm: "lm.lm_loss" } as const
@@ -76,10 +78,17 @@ export const Train = Operator.train({
   random: true,
   rewrite,
   // A node whose `objectives` stood for its graph has been rewritten without them.
-  check: (config) =>
-    (["objectives", "label_smoothing"] as const).flatMap((key) =>
-      config[key] === undefined ? [] : [{ path: [key], message: `stands for a graph; this node has one of its own` }]
-    ),
+  check: (config, _wired, training) => {
+    const short = (["objectives", "label_smoothing"] as const).filter((key) => config[key] !== undefined)
+    const refusal =
+      training === undefined || microBatchSize(config) === undefined
+        ? undefined
+        : microBatchRefusal(training.graph.nodes, training.architecture)
+    return [
+      ...short.map((key) => ({ path: [key], message: `stands for a graph; this node has one of its own` })),
+      ...(refusal === undefined ? [] : [{ path: ["micro_batch_size"], message: refusal }])
+    ]
+  },
   body: {
     checkpointEvery: ({ checkpoint_every }) => checkpoint_every,
     open: Effect.fnUntraced(function* ({ node, seed, config, artifacts, graph, datasets, writer }) {

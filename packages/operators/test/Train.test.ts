@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { floatsOf, imageColumn, textColumn } from "@bootlace/data"
 import type { HostTensor } from "@bootlace/engine"
-import type { Artifact, Batch, Files } from "@bootlace/graph"
+import type { Artifact } from "@bootlace/graph"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { ImageEncoder } from "../src/ImageEncoder.ts"
@@ -9,71 +9,10 @@ import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
 import { Train } from "../src/Train.ts"
 import { nearest, scoresAgainst } from "../src/metrics/Similarity.ts"
 import { decodeTensors, encodeTensors } from "../src/tensor/TensorFile.ts"
-import {
-  artifactOf,
-  contextOf,
-  decodeConfig,
-  filesFingerprint,
-  memoryWriter,
-  readJson,
-  rowsOf,
-  runIn
-} from "./inMemory.ts"
-import { trainingGraph } from "./trainingGraph.ts"
-import { datasetOf, filesOf, images, newModel, onnx, pairs } from "./tinyPairs.ts"
+import { artifactOf, contextOf, filesFingerprint, rowsOf, runIn } from "./inMemory.ts"
+import { filesOf, images, newModel, onnx, pairs } from "./tinyPairs.ts"
+import { history, train, weightsOf } from "./tinyTraining.ts"
 
-interface TrainOptions {
-  readonly stopAt?: number
-  /** Keeps the checkpoint before every step. */
-  readonly save?: boolean
-  readonly rows?: Batch
-  /** Config of the node itc. */
-  readonly itc?: object
-  /** Of the losses in the sum, by output. */
-  readonly weights?: Readonly<Record<string, number>>
-}
-
-/** Trains; with `stopAt` it is thrown away after that many steps and goes on from its checkpoint. */
-const train = async (
-  init: Artifact,
-  config: object,
-  { stopAt, save = false, rows = pairs, itc = {}, weights = {} }: TrainOptions = {}
-) => {
-  const given = { layer: onnx, artifacts: { init } }
-  const { graph, config: own } = await trainingGraph(config, itc)
-  const minimize = graph.minimize.map((each) => ({ ...each, weight: weights[each.output] ?? 1 }))
-  const effect = Effect.gen(function* () {
-    const memory = memoryWriter()
-    const context = {
-      node: "train",
-      config: (yield* decodeConfig(Train, own)) as never,
-      seed: 5,
-      artifacts: { init },
-      directory: ".",
-      writer: memory.writer,
-      datasets: { pairs: datasetOf(rows) },
-      graph: { ...graph, minimize }
-    }
-    let training = yield* Train.body.open(context)
-    const saved: Array<Files> = []
-    for (let step = 0; step < training.steps; step++) {
-      if (save) saved.push(yield* training.snapshot)
-      if (step === stopAt) {
-        const checkpoint: Files = yield* training.snapshot
-        training = yield* Train.body.open(context)
-        yield* training.restore(checkpoint)
-      }
-      yield* training.step(step)
-    }
-    const metrics = yield* training.finish
-    return { metrics, saved, files: memory.files, model: artifactOf("model", memory.files) }
-  })
-  return runIn(given, effect)
-}
-
-const history = (files: Files) => readJson(files, "history.json") as ReadonlyArray<Readonly<Record<string, number>>>
-
-const weightsOf = (files: Files) => decodeTensors(files["model.safetensors"]!, "model.safetensors")
 const meanOf = (entries: ReadonlyArray<Readonly<Record<string, number>>>, name: string) =>
   entries.reduce((sum, entry) => sum + entry[name]!, 0) / entries.length
 

@@ -101,7 +101,7 @@ describe("the programs of version", () => {
       Object.entries(opened.model.shapes).map(([name, shape]) => [name, { shape, dtype: "float32" }])
     )
     const twin = Object.fromEntries(program.twin.map((name) => [name, weights[name]!]))
-    const step = { seed: 1, node: "train", step: 0, batch_size: 2, epoch: 0 }
+    const step = { seed: 1, node: "train", step: 0, batch_size: 2, first: 0, count: 2, epoch: 0 }
     const inputs: Specs = {
       "pairs.image": { shape: [2, 3, 16, 16], dtype: "float32" },
       "pairs.text.input_ids": { shape: [2, 8], dtype: "int32" },

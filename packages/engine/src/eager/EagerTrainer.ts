@@ -8,6 +8,7 @@ import { mapTensors, prefixed, specsOf, under, zeros } from "../HostTensors.ts"
 import type {
   HostTensor,
   HostTensors,
+  MicroBatches,
   Optimizer,
   Tensors,
   Trainer,
@@ -16,7 +17,9 @@ import type {
 } from "../Program.ts"
 import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
 import type { StepNumbers } from "../TrainingChecks.ts"
-import { differentiate, momentumTwin } from "../TrainingStep.ts"
+import { cachedPass, cachedProgram } from "../GradientCaching.ts"
+import { differentiate, momentumTwin, normOf } from "../TrainingStep.ts"
+import { cachedPasses } from "./CachedPasses.ts"
 import { evaluate, toTensors } from "./Evaluate.ts"
 
 type Mutable = Record<string, HostTensor>
@@ -67,14 +70,20 @@ export const trainEager = (
       state: copied(start._tag === "Resumed" ? start.snapshot.state : start.state),
       step: resumed?.step ?? 0
     }
+    const whole = (inputs: HostTensors) => forwardBackward(training, inputs)
+    const cached = <E>(batch: MicroBatches<E>) => cachedForwardBackward(training, batch)
+    const gradients = ({ losses, outputs, gradients }: Pass) => ({
+      losses,
+      outputs,
+      gradients: { ...zeros(own.weights), ...gradients }
+    })
     return {
-      step: (inputs, learning_rate) => takeStep(training, inputs, learning_rate),
-      gradients: (inputs) =>
-        Effect.map(forwardBackward(training, inputs), ({ losses, outputs, gradients }) => ({
-          losses,
-          outputs,
-          gradients: { ...zeros(own.weights), ...gradients }
-        })),
+      step: (inputs, learning_rate) =>
+        Effect.flatMap(whole(inputs), (pass) => finishStep(training, pass, learning_rate)),
+      cachedStep: (batch, learning_rate) =>
+        Effect.flatMap(cached(batch), (pass) => finishStep(training, pass, learning_rate)),
+      gradients: (inputs) => Effect.map(whole(inputs), gradients),
+      cachedGradients: (batch) => Effect.map(cached(batch), gradients),
       enqueue: (state, at, rows) =>
         Effect.map(checkEnqueue(program, state, at, rows), () => {
           const array = training.state[state]!
@@ -94,6 +103,16 @@ export const trainEager = (
 const trained = ({ program, weights }: Training): HostTensors =>
   Object.fromEntries(program.weights.map((name) => [name, weights[name]!]))
 
+/** The program's weights as tensors, and those of them that are trained. */
+const weightTensors = (training: Training) => {
+  const own = toTensors(trained(training))
+  const frozen = training.program.frozen ?? []
+  return {
+    own,
+    all: { ...own, ...toTensors(Object.fromEntries(frozen.map((name) => [name, training.weights[name]!]))) }
+  }
+}
+
 const nextTwin = ({ twin, optimizer }: Training, now: Tensors): Tensors =>
   momentumTwin(toTensors(twin), now, optimizer.momentum ?? 1)
 
@@ -102,18 +121,15 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     const { program, backend } = training
     yield* checkTensors(program.name, "input", inputs)
     const results = yield* evaluate(program.name, backend, () => {
-      const weights = toTensors(trained(training))
+      const { own, all: weights } = weightTensors(training)
       const twin = nextTwin(training, weights)
-      const result = differentiate(program, {
-        weights,
-        twin,
-        state: toTensors(training.state),
-        inputs: toTensors(inputs)
-      })
+      const result = differentiate(program.name, own, () =>
+        program.run({ weights, twin, state: toTensors(training.state), inputs: toTensors(inputs) })
+      )
       return {
         ...prefixed("l:", result.losses),
         total: result.total,
-        grad_norm: result.grad_norm,
+        grad_norm: normOf(result.gradients),
         ...prefixed("y:", result.outputs),
         ...prefixed("g:", result.gradients)
       }
@@ -127,10 +143,17 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     }
   })
 
-const takeStep = (training: Training, inputs: HostTensors, learning_rate: number) =>
+const cachedForwardBackward = <E>(training: Training, batch: MicroBatches<E>): Effect.Effect<Pass, EngineError | E> =>
+  Effect.gen(function* () {
+    const program = yield* cachedProgram(training.program)
+    const { passes, gradients } = cachedPasses(training.backend, program, () => weightTensors(training))
+    const pass = yield* cachedPass(passes, batch)
+    return { ...pass, gradients }
+  })
+
+const finishStep = (training: Training, pass: Pass, learning_rate: number) =>
   Effect.gen(function* () {
     const { program, backend, optimizer } = training
-    const pass = yield* forwardBackward(training, inputs)
     yield* assertFiniteStep(program.name, training.step + 1, pass, Effect.succeed(pass.gradients))
     const names = Object.keys(pass.gradients)
     const scalars = adamWScalars(optimizer, learning_rate, training.step + 1, pass.grad_norm)

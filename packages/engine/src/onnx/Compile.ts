@@ -3,16 +3,22 @@
  *
  *   w: weight   t: twin   s: state   m: exp_avg   v: exp_avg_sq   g: gradient   x: input of the call   h: scalar of the step
  *   y: output   l: loss   total   grad_norm   new:w: and so on: written over the tensor of that name
+ *
+ * and with gradient caching
+ *
+ *   r: features of some rows   e: their gradient   a: features of all rows   d: their gradient   places: which rows
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import { capture } from "../Capture.ts"
 import type { AdamWScalars, AdamWState } from "../AdamW.ts"
 import { adamW } from "../AdamW.ts"
 import type { Graph } from "../Graph.ts"
 import { mapTensors, prefixed, under } from "../HostTensors.ts"
+import type { CachedProgram } from "../GradientCaching.ts"
 import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
-import { differentiate, momentumTwin } from "../TrainingStep.ts"
+import { addedTo, differentiate, momentumTwin, normOf, pulled } from "../TrainingStep.ts"
 import { inPlace } from "./Protocol.ts"
 
 export const inferenceGraph = (program: Program, weights: Specs, inputs: Specs): Graph =>
@@ -20,30 +26,99 @@ export const inferenceGraph = (program: Program, weights: Specs, inputs: Specs):
     prefixed("y:", program.run(under("w:", at), under("x:", at)))
   )
 
+const only = (tensors: Tensors, names: Specs): Tensors => mapTensors(names, (_, name) => tensors[name]!)
+
+const weightSpecs = ({ weights, frozen }: TrainingSpecs): Specs => prefixed("w:", { ...weights, ...frozen })
+
 /** Losses, their gradients and further outputs, with the twin as it will be after this step's update. */
 export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs: Specs, momentum: number): Graph {
-  const { weights, twin, state } = specs
   const tensors = {
-    ...prefixed("w:", weights),
-    ...prefixed("t:", twin),
-    ...prefixed("s:", state),
+    ...weightSpecs(specs),
+    ...prefixed("t:", specs.twin),
+    ...prefixed("s:", specs.state),
     ...prefixed("x:", inputs)
   }
   return capture(program.name, tensors, (at) => {
-    const now = under("w:", at)
-    const result = differentiate(program, {
-      weights: now,
-      twin: momentumTwin(under("t:", at), now, momentum),
-      state: under("s:", at),
-      inputs: under("x:", at)
-    })
+    const weights = under("w:", at)
+    const twin = momentumTwin(under("t:", at), weights, momentum)
+    const result = differentiate(program.name, only(weights, specs.weights), () =>
+      program.run({ weights, twin, state: under("s:", at), inputs: under("x:", at) })
+    )
     return {
       ...prefixed("l:", result.losses),
       total: result.total,
-      grad_norm: result.grad_norm,
+      grad_norm: normOf(result.gradients),
       ...prefixed("y:", result.outputs),
       ...prefixed("g:", result.gradients)
     }
+  })
+}
+
+/** The features of a micro-batch. */
+export const featuresGraph = ({ name, byRows }: CachedProgram, specs: TrainingSpecs, inputs: Specs): Graph =>
+  capture(`${name}: features`, { ...weightSpecs(specs), ...prefixed("x:", inputs) }, (at) =>
+    prefixed("y:", byRows.features({ weights: under("w:", at), inputs: under("x:", at) }))
+  )
+
+/** The losses of a block of rows. The gradients of weights and of all features are added to those so far, in place. */
+export function blockGraph({ name, byRows }: CachedProgram, specs: TrainingSpecs, rows: Specs, all: Specs): Graph {
+  const tensors = {
+    ...weightSpecs(specs),
+    ...prefixed("g:", specs.weights),
+    ...prefixed("r:", rows),
+    ...prefixed("a:", all),
+    ...prefixed("d:", all),
+    places: { shape: [Object.values(rows)[0]!.shape[0]!], dtype: "int32" as const }
+  }
+  return capture(`${name}: block`, tensors, (at) => {
+    const weights = under("w:", at)
+    const features = { rows: under("r:", at), all: under("a:", at) }
+    const by = {
+      ...prefixed("g:", only(weights, specs.weights)),
+      ...prefixed("e:", features.rows),
+      ...prefixed("d:", features.all)
+    }
+    const result = differentiate(name, by, () => byRows.block({ weights, ...features, places: at.places! }))
+    const { gradients } = result
+    return {
+      ...prefixed("l:", result.losses),
+      ...prefixed("y:", result.outputs),
+      ...prefixed(
+        "e:",
+        mapTensors(features.rows, (row, feature) => gradients[`e:${feature}`] ?? tf.zerosLike(row))
+      ),
+      ...prefixed(`${inPlace}d:`, addedTo(under("d:", at), under("d:", gradients))),
+      ...prefixed(`${inPlace}g:`, addedTo(under("g:", at), under("g:", gradients)))
+    }
+  })
+}
+
+/**
+ * The gradients of the weights at a micro-batch, by those of its features, added to those so far; and the norm of all. `others` are the weights
+ * that have a gradient from the blocks.
+ */
+export function accumulateGraph(
+  { name, byRows }: CachedProgram,
+  specs: TrainingSpecs,
+  inputs: Specs,
+  features: Specs,
+  others: ReadonlyArray<string>
+): Graph {
+  const tensors = {
+    ...weightSpecs(specs),
+    ...prefixed("g:", specs.weights),
+    ...prefixed("x:", inputs),
+    ...prefixed("e:", features)
+  }
+  return capture(`${name}: accumulate`, tensors, (at) => {
+    const weights = under("w:", at)
+    const { gradients } = differentiate(name, only(weights, specs.weights), () =>
+      pulled(byRows.features({ weights, inputs: under("x:", at) }), under("e:", at))
+    )
+    const earlier = under("g:", at)
+    const sums = addedTo(earlier, gradients)
+    const rest = Object.fromEntries(others.flatMap((one) => (sums[one] === undefined ? [[one, earlier[one]!]] : [])))
+    return { grad_norm: normOf({ ...rest, ...sums }), ...prefixed(`${inPlace}g:`, sums) }
   })
 }
 

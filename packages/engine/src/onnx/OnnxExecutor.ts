@@ -10,11 +10,11 @@ import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTenso
 import { instructionSet } from "../InstructionSet.ts"
 import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "./Compile.ts"
-import type { TrainedModel } from "./OnnxTrainer.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
 import { startSessions } from "./SessionClient.ts"
+import type { TrainedModel } from "./WorkerTraining.ts"
 
 export interface OnnxOptions {
   /** Threads per operation. Part of what fixes a result's bits. */

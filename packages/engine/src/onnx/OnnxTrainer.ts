@@ -4,57 +4,38 @@
  * itself, so that a refused step leaves it as it was without a second copy.
  */
 import { Effect } from "effect"
-import type { Scope, Semaphore } from "effect"
+import type { Scope } from "effect"
 import { adamWScalars } from "../AdamW.ts"
 import type { EngineError } from "../EngineError.ts"
-import { checkEnqueue, checkTensors, pick } from "../CheckTensors.ts"
+import { checkEnqueue, checkTensors } from "../CheckTensors.ts"
 import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import type {
+  Gradients,
   HostTensor,
   HostTensors,
+  MicroBatches,
   Optimizer,
-  Specs,
+  StepResult,
   Trainer,
   TrainingProgram,
   TrainingSnapshot,
   TrainingStart
 } from "../Program.ts"
 import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
-import type { StepNumbers, TrainingSpecs } from "../TrainingChecks.ts"
+import type { StepNumbers } from "../TrainingChecks.ts"
+import { cachedPass, cachedProgram } from "../GradientCaching.ts"
+import { cachedPasses } from "./CachedPasses.ts"
 import { stepGraph, twinGraph, updateGraph } from "./Compile.ts"
-import type { CompiledSession, SessionCache } from "./SessionCache.ts"
 import { makeSessionCache } from "./SessionCache.ts"
-import type { Command } from "./Protocol.ts"
-import type { SessionClient } from "./SessionClient.ts"
+import { ask, namesUnder, numberOf, read } from "./WorkerTraining.ts"
+import type { TrainedModel, Training } from "./WorkerTraining.ts"
 import { groupOptimizer, groupSpecs, weightGroups } from "./WeightGroups.ts"
 import type { WeightGroup } from "./WeightGroups.ts"
 
-export interface TrainedModel {
-  readonly client: SessionClient
-  readonly lock: Semaphore.Semaphore
-  /** Where the worker keeps the model's weights. */
-  readonly space: number
-  readonly specs: Specs
-  /** The training, and its groups, that the weights are packed for. */
-  readonly packed: { as: string | undefined }
-}
-
-/** One training and where its tensors are. */
-interface Training extends TrainedModel {
-  readonly program: TrainingProgram
-  readonly optimizer: Optimizer
-  readonly own: TrainingSpecs
-  /** Where the worker keeps moments, gradients, twin and state. */
-  readonly ownSpace: number
-  /** Where it keeps the vectors of the weight groups. */
-  readonly groupSpace: number
-  readonly cache: SessionCache
-  step: number
-}
-
 interface Pass extends StepNumbers {
-  readonly compiled: CompiledSession
   readonly outputs: HostTensors
+  /** The weights whose gradients it has left in the worker. */
+  readonly trained: ReadonlyArray<string>
 }
 
 export const trainOnnx = (
@@ -77,18 +58,25 @@ export const trainOnnx = (
     const exclusive = <A>(effect: Effect.Effect<A, EngineError>) =>
       model.lock.withPermits(1)(Effect.uninterruptible(effect))
     yield* exclusive(place(training, start))
+    // Micro-batches may take minutes, and until the last one nothing has moved: only the update has to end.
+    const cached = <E>(batch: MicroBatches<E>) => cachedForwardBackward(training, batch)
     return {
-      step: (inputs, learning_rate) => exclusive(takeStep(training, inputs, learning_rate)),
-      gradients: (inputs) => exclusive(gradients(training, inputs)),
+      step: (inputs, learning_rate) =>
+        exclusive(
+          Effect.flatMap(forwardBackward(training, inputs), (pass) => finishStep(training, pass, learning_rate))
+        ),
+      cachedStep: (batch, learning_rate) =>
+        model.lock.withPermits(1)(
+          Effect.flatMap(cached(batch), (pass) => Effect.uninterruptible(finishStep(training, pass, learning_rate)))
+        ),
+      gradients: (inputs) =>
+        exclusive(Effect.flatMap(forwardBackward(training, inputs), (pass) => gradients(training, pass))),
+      cachedGradients: (batch) =>
+        model.lock.withPermits(1)(Effect.flatMap(cached(batch), (pass) => gradients(training, pass))),
       enqueue: (state, at, rows) => exclusive(enqueue(training, state, at, rows)),
       snapshot: exclusive(snapshot(training))
     }
   })
-
-const ask = (training: Training, command: Command) => training.client.ask(training.program.name, command)
-
-const read = (training: Training, space: number, prefix: string, names: ReadonlyArray<string>) =>
-  Effect.flatMap(ask(training, { _tag: "Read", space, prefix }), (all) => pick(training.program.name, all, names))
 
 const place = (training: Training, start: TrainingStart) =>
   Effect.gen(function* () {
@@ -112,24 +100,20 @@ const place = (training: Training, start: TrainingStart) =>
     yield* put(ownSpace, "s:", state)
   })
 
-const run = (training: Training, { session }: CompiledSession, inputs: HostTensors) =>
-  ask(training, { _tag: "Run", session, spaces: [training.ownSpace, training.space], inputs })
-
 const momentumOf = ({ optimizer }: Training) => optimizer.momentum ?? 1
-
-const numberOf = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN
 
 /** Forward and backward; the gradients stay in the worker. */
 const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect<Pass, EngineError> =>
   Effect.gen(function* () {
-    const { program, cache, own } = training
+    const { program, cache, own, ownSpace, space } = training
     yield* checkTensors(program.name, "input", inputs)
-    const compiled = yield* cache.get(program, shapeKey(inputs), () =>
+    const { session, outputs } = yield* cache.get(program, shapeKey(inputs), () =>
       stepGraph(program, own, specsOf(inputs), momentumOf(training))
     )
-    const results = yield* run(training, compiled, prefixed("x:", inputs))
+    const spaces = [ownSpace, space]
+    const results = yield* ask(training, { _tag: "Run", session, spaces, inputs: prefixed("x:", inputs) })
     return {
-      compiled,
+      trained: namesUnder("g:", outputs),
       losses: mapTensors(under("l:", results), numberOf),
       total: numberOf(results.total),
       grad_norm: numberOf(results.grad_norm),
@@ -137,12 +121,15 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     }
   })
 
-const weightsWithGradient = ({ outputs }: CompiledSession) =>
-  outputs.filter((name) => name.startsWith("g:")).map((name) => name.slice(2))
-
-const takeStep = (training: Training, inputs: HostTensors, learning_rate: number) =>
+const cachedForwardBackward = <E>(training: Training, batch: MicroBatches<E>): Effect.Effect<Pass, EngineError | E> =>
   Effect.gen(function* () {
-    const pass = yield* forwardBackward(training, inputs)
+    const { passes, trained } = cachedPasses(training, yield* cachedProgram(training.program))
+    const pass = yield* cachedPass(passes, batch)
+    return { ...pass, trained: training.program.weights.filter((name) => trained.has(name)) }
+  })
+
+const finishStep = (training: Training, pass: Pass, learning_rate: number): Effect.Effect<StepResult, EngineError> =>
+  Effect.gen(function* () {
     const gradients = ask(training, { _tag: "Read", space: training.ownSpace, prefix: "g:" })
     yield* assertFiniteStep(training.program.name, training.step + 1, pass, gradients)
     yield* update(training, pass, learning_rate)
@@ -169,19 +156,18 @@ const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: strin
   })
 
 /** Twin first: it follows the weights as they were in the forward pass. */
-const update = (training: Training, { compiled, grad_norm }: Pass, learning_rate: number) =>
+const update = (training: Training, { trained, grad_norm }: Pass, learning_rate: number) =>
   Effect.gen(function* () {
     const { program, optimizer, own, cache, step, groupSpace } = training
-    const trained = weightsWithGradient(compiled)
     const groups = weightGroups(own, optimizer, trained)
     const key = trained.join()
     yield* pack(training, groups, key)
-    const runOn = ({ session }: CompiledSession, inputs: HostTensors) =>
+    const runOn = (session: number, inputs: HostTensors) =>
       ask(training, { _tag: "Run", session, spaces: [groupSpace], inputs })
     const followed = groupSpecs(groups, ({ twin }) => twin)
     if (Object.keys(followed).length > 0) {
       const twin = yield* cache.get(twinGraph, key, () => twinGraph(program.name, followed, momentumOf(training)))
-      yield* runOn(twin, {})
+      yield* runOn(twin.session, {})
     }
     const moved = groupSpecs(groups, ({ trained }) => trained)
     if (Object.keys(moved).length === 0) return
@@ -194,15 +180,15 @@ const update = (training: Training, { compiled, grad_norm }: Pass, learning_rate
       dtype: "float32",
       data: Float32Array.of(value)
     }))
-    yield* runOn(adam, prefixed("h:", tensors))
+    yield* runOn(adam.session, prefixed("h:", tensors))
   })
 
-const gradients = (training: Training, inputs: HostTensors) =>
-  Effect.gen(function* () {
-    const { compiled, losses, outputs } = yield* forwardBackward(training, inputs)
-    const known = yield* read(training, training.ownSpace, "g:", weightsWithGradient(compiled))
-    return { losses, outputs, gradients: { ...zeros(training.own.weights), ...known } }
-  })
+const gradients = (training: Training, { losses, outputs, trained }: Pass): Effect.Effect<Gradients, EngineError> =>
+  Effect.map(read(training, training.ownSpace, "g:", trained), (known) => ({
+    losses,
+    outputs,
+    gradients: { ...zeros(training.own.weights), ...known }
+  }))
 
 const enqueue = (training: Training, state: string, at: number, rows: HostTensor) =>
   Effect.andThen(

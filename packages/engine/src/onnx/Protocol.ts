@@ -17,6 +17,8 @@ export interface Started {
 export type Command =
   | { readonly _tag: "Put"; readonly space: number; readonly tensors: HostTensors }
   | { readonly _tag: "Zeros"; readonly space: number; readonly specs: Specs }
+  /** Fills the tensors whose names start with `prefix` with zeros, in place. */
+  | { readonly _tag: "Clear"; readonly space: number; readonly prefix: string }
   /** Overwrites rows from `row` on. */
   | {
       readonly _tag: "Write"

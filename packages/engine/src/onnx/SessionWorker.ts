@@ -78,6 +78,11 @@ function put(number: number, tensors: HostTensors): void {
   spaces.set(number, space)
 }
 
+function clear({ space, prefix }: Extract<Command, { _tag: "Clear" }>): void {
+  for (const [name, tensor] of spaces.get(space) ?? [])
+    if (name.startsWith(prefix)) (tensor.data as Float32Array).fill(0)
+}
+
 function write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>): void {
   const tensor = spaces.get(space)?.get(name) ?? missing(name)
   const rowLength = tensor.size / tensor.dims[0]!
@@ -118,6 +123,9 @@ async function answer(command: Command): Promise<HostTensors> {
       return {}
     case "Zeros":
       put(command.space, zeros(command.specs))
+      return {}
+    case "Clear":
+      clear(command)
       return {}
     case "Write":
       write(command)

@@ -2,7 +2,7 @@
 import type { Columns } from "../ColumnType.ts"
 import type { Finding } from "../Diagnostic.ts"
 import { unknownName } from "../Nearest.ts"
-import type { Registry, Wired } from "../Operator.ts"
+import type { Registry, TrainingCheck, Wired } from "../Operator.ts"
 import type { PlanNode, TrainingGraph, Wire } from "../Plan.ts"
 import { type CheckedInputs, checkInputs, declaredInputs, type Read } from "./Inputs.ts"
 import { find, type Names } from "./Names.ts"
@@ -28,17 +28,19 @@ const readRef = (ref: Ref, node: Node, { names, outputs }: Checking): Read => {
 
 const typeOf = (wire: Wire): Wired[string] => (wire._tag === "Stream" ? "rows" : wire.type)
 
-/** The operator's own check of its config against its wires. */
+/** The operator's own check of its config against its wires, and its training graph where it has one. */
 const checkTogether = (
   { operator, decoded, place }: Node,
   { wires }: CheckedInputs,
+  training: TrainingCheck | undefined,
   findings: Array<Finding>
 ): void => {
   if (operator.check === undefined || decoded === undefined) return
   const types = Object.entries(wires).flatMap(([name, [wire]]) => (wire === undefined ? [] : [[name, typeOf(wire)]]))
   for (const { path, message: label, known = [] } of operator.check(
     decoded.config,
-    Object.fromEntries(types) as Wired
+    Object.fromEntries(types) as Wired,
+    training
   )) {
     const key = path.at(-1) ?? ""
     const others = known.filter((name) => name !== key)
@@ -82,7 +84,6 @@ export const checkNode = (node: Node, checking: Checking): PlanNode => {
   const before = findings.length
   const checked = checkInputs(node, reads, findings)
   const inError = findings.length > before
-  if (!inError) checkTogether(node, checked, findings)
   const own: Outputs = {
     id,
     operator,
@@ -94,6 +95,8 @@ export const checkNode = (node: Node, checking: Checking): PlanNode => {
   }
   checking.outputs.set(id, own)
   const training = trainingOf(node, reads, inError, own, checking)
+  const { architecture } = own
+  if (findings.length === before) checkTogether(node, checked, training && { graph: training, architecture }, findings)
   return {
     id,
     operator,

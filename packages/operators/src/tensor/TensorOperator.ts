@@ -7,7 +7,7 @@
  *
  *   B rows   S image side   T tokens   N image tokens   D their width   E embedding size
  */
-import type { HostTensor, HostTensors, Tensors } from "@bootlace/engine"
+import type { BlockTensors, HostTensor, HostTensors, Tensors } from "@bootlace/engine"
 import type { Columns, NodeError, Operator } from "@bootlace/graph"
 import type { Model, RandomKey, TokenTensors, Tokenizer, Weights } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -58,6 +58,9 @@ export interface StepContext {
   readonly node: string
   readonly step: number
   readonly batch_size: number
+  /** The rows wanted, from this place of the batch on: all of them but in micro-batches. */
+  readonly first: number
+  readonly count: number
   /** Passes over the data so far, with a fraction. */
   readonly epoch: number
 }
@@ -95,9 +98,23 @@ export interface TrainingLife<Config, In extends Columns, Out extends Columns, M
   /** The momentum of those weights. */
   readonly momentum?: (config: Config) => number
   readonly state?: (at: ProgramContext<Config, M>, batch_size: number) => Readonly<Record<string, StateArray>>
-  /** Random numbers, ramps: whatever changes from step to step. The shapes must not. */
+  /** Random numbers, ramps: whatever changes from step to step, for the rows wanted. The shapes must not. */
   readonly feeds?: (at: ProgramContext<Config, M>, step: StepContext) => HostTensors
   readonly program: (at: ProgramContext<Config, M>) => (scope: TrainingScope<In>) => TrainingResult<Out>
+  /** Of an operator that compares the rows of a batch: the same row by row, for gradient caching. */
+  readonly byRows?: RowLife<Config, In, M>
+}
+
+/** The losses of a batch that comes in micro-batches: what each row is reduced to, and a block of rows against all rows. */
+export interface RowLife<Config, In extends Columns, M = Model> {
+  /** Why it can't be with this config, in words; undefined: it can. */
+  readonly refuses: (config: Config, architecture: string | undefined) => string | undefined
+  /** [b, ...] each, of b rows. */
+  readonly features: (at: ProgramContext<Config, M>) => (inputs: TensorsOf<In>) => Tensors
+  /** The losses' columns and the metrics, each the block's share of the batch's. */
+  readonly block: (
+    at: ProgramContext<Config, M>
+  ) => (scope: BlockTensors) => { readonly losses: Tensors; readonly metrics: Tensors }
 }
 
 /** Values of an output column for the rows of a micro-batch: a tensor [B, ...], or texts. */

@@ -18,6 +18,11 @@ export const TrainConfig = Schema.Struct({
   batch_size: count(2)
     .annotate({ description: "rows of a step" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(64))),
+  micro_batch_size: Schema.optionalKey(
+    count(1).annotate({
+      description: "rows encoded at once, for batches that memory can't hold: the same gradients, a third more work"
+    })
+  ),
   learning_rate: Schema.optionalKey(
     positive.annotate({ description: "at its peak; default 5e-4 for CLIP, 3e-4 for BLIP, 1e-3 for SigLIP" })
   ),

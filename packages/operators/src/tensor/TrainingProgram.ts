@@ -5,7 +5,7 @@
  * from the data are inputs of the program, each once however many nodes read it. Where an operator asks for a twin of an
  * input, the nodes that feed it run a second time with the momentum weights.
  */
-import type { HostTensors, Tensors, TrainingProgram, TrainingTensors } from "@bootlace/engine"
+import type { HostTensors, RowLosses, Tensors, TrainingProgram, TrainingTensors } from "@bootlace/engine"
 import type { Columns, PlanNode, StoredType, TrainingGraph, Wire } from "@bootlace/graph"
 import { randomKey } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
@@ -31,7 +31,7 @@ export interface Leaf {
 }
 
 /** A node of the graph with its operator's training life and the context it runs in. */
-interface Part {
+export interface Part {
   readonly node: PlanNode
   readonly life: AnyLife
   readonly at: ProgramContext<unknown>
@@ -40,7 +40,7 @@ interface Part {
 }
 
 type ColumnWire = Extract<Wire, { readonly _tag: "Column" }>
-type Values = Readonly<Record<string, ColumnTensors[keyof ColumnTensors]>>
+export type Values = Readonly<Record<string, ColumnTensors[keyof ColumnTensors]>>
 
 export interface ComposedTraining {
   readonly program: TrainingProgram
@@ -54,12 +54,12 @@ export interface ComposedTraining {
 /** Outputs of the program under this prefix are rows for the state array of the rest of the name. */
 export const enqueuePrefix = "enqueue/"
 
-const under = (node: string, name: string): string => `${node}.${name}`
+export const under = (node: string, name: string): string => `${node}.${name}`
 
-const prefixed = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
+export const prefixed = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [under(node, name), value]))
 
-const ownOf = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
+export const ownOf = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
   Object.fromEntries(
     Object.entries(values)
       .filter(([name]) => name.startsWith(`${node}.`))
@@ -86,7 +86,7 @@ const partOf = (node: PlanNode, { model, tokenizer }: OpenModel, batch_size: num
 }
 
 /** Runs the nodes of the graph on one set of tensors; a twin's values are computed when asked for. */
-class Evaluation {
+export class Evaluation {
   readonly results = new Map<string, TrainingResult<Columns>>()
   private readonly twins = new Map<string, TrainingResult<Columns>>()
   private readonly parts: ReadonlyMap<string, Part>
@@ -98,9 +98,16 @@ class Evaluation {
     for (const part of parts.values()) this.results.set(part.node.id, this.run(part, false))
   }
 
-  private run({ node, life, at, twin }: Part, isTwin: boolean): TrainingResult<Columns> {
+  /** What a node, of this graph or one that compares its rows, reads. */
+  inputsOf({ node, life }: Part, isTwin = false): Values {
     const inputs: Record<string, Values[string]> = {}
     for (const input of Object.keys(life.inputs)) inputs[input] = this.valueOf(columnWire(node, input), isTwin)
+    return inputs
+  }
+
+  private run(part: Part, isTwin: boolean): TrainingResult<Columns> {
+    const { node, life, at, twin } = part
+    const inputs = this.inputsOf(part, isTwin)
     const twins: Record<string, Values[string]> = {}
     if (!isTwin) for (const input of twin) twins[input] = this.valueOf(columnWire(node, input), true)
     return life.program(at)({
@@ -145,7 +152,10 @@ const named = <A>(values: ReadonlyArray<{ readonly node: string; readonly name: 
   )
 
 /** The losses of the sum, each times its weight, and what is told of them and of the nodes' metrics: unweighted scalars. */
-const lossesAndScalars = (results: ReadonlyMap<string, TrainingResult<Columns>>, { minimize }: TrainingGraph) => {
+export const lossesAndScalars = (
+  results: ReadonlyMap<string, Pick<TrainingResult<Columns>, "columns" | "metrics">>,
+  { minimize }: TrainingGraph
+) => {
   const losses = minimize.map(({ node, output: name, weight }) => {
     const value = (results.get(node)!.columns as Values)[name] as tf.Tensor
     return { node, name, value, weighted: weight === 1 ? value : tf.mul(value, weight) }
@@ -174,7 +184,9 @@ export const composeTraining = (
   name: string,
   graph: TrainingGraph,
   opened: OpenModel,
-  batch_size: number
+  batch_size: number,
+  /** The same losses by rows, for batches in micro-batches. */
+  byRowsOf?: (parts: ReadonlyMap<string, Part>, graph: TrainingGraph) => RowLosses
 ): ComposedTraining => {
   const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, opened, batch_size)]))
   const all = [...parts.values()]
@@ -199,7 +211,8 @@ export const composeTraining = (
       state: Object.fromEntries(
         Object.entries(states).map(([array, { shape }]) => [array, { shape, dtype: "float32" as const }])
       ),
-      run
+      run,
+      ...(byRowsOf === undefined ? {} : { byRows: byRowsOf(parts, graph) })
     },
     leaves: leavesOf(parts),
     momentum,

@@ -37,7 +37,8 @@ export interface StepRows {
 }
 export interface TrainingRows {
   readonly num_rows: number
-  readonly at: (step: number) => Effect.Effect<StepRows, NodeError>
+  /** The rows of a step, or `count` of them from the place `first` on. */
+  readonly at: (step: number, first: number, count: number) => Effect.Effect<StepRows, NodeError>
 }
 
 export interface TrainingData {
@@ -157,13 +158,13 @@ export const trainingRows = Effect.fnUntraced(function* (
     ? groupedOrder(data, stream, dataset, texts, order)
     : (step: number) => Effect.succeed(order.rowsOf(step))
   const rowsAt = preparedRows(data, dataset, leaves)
-  const at = Effect.fnUntraced(function* (step: number) {
-    const rows = yield* rowsAt(yield* indicesOf(step))
+  const at = Effect.fnUntraced(function* (step: number, first: number, count: number) {
+    const rows = yield* rowsAt((yield* indicesOf(step)).subarray(first, first + count))
     const inputs = leaves.map(({ type, name }, i) =>
       collate(
         type,
         name,
-        rows.map((row, place) => finished(row.cells[i]!, data, step, place)),
+        rows.map((row, place) => finished(row.cells[i]!, data, step, first + place)),
         opened
       )
     )

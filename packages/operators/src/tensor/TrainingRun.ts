@@ -8,7 +8,8 @@ import { Engine } from "@bootlace/engine"
 import type { EngineError, HostTensors, Specs, StepResult, Trainer, TrainingStart } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { ArtifactWriter, Dataset, Metrics, Training, TrainingGraph } from "@bootlace/graph"
-import { Effect, Fiber, Scope } from "effect"
+import { Effect, Scope } from "effect"
+import { byRowsOf } from "./CachedTraining.ts"
 import { engineFailure } from "./EngineFailure.ts"
 import type { ModelArtifact } from "./ModelArtifact.ts"
 import { writeModel } from "./ModelArtifact.ts"
@@ -17,8 +18,8 @@ import { decodeCheckpoint, encodeCheckpoint, encodeHistory } from "./TrainingFil
 import type { History } from "./TrainingFiles.ts"
 import { composeTraining, enqueuePrefix } from "./TrainingProgram.ts"
 import type { ComposedTraining } from "./TrainingProgram.ts"
-import { trainingRows } from "./TrainingRows.ts"
-import type { TrainingRows } from "./TrainingRows.ts"
+import { microBatchSize, openFeed } from "./TrainingFeed.ts"
+import type { TrainingFeed } from "./TrainingFeed.ts"
 import { learningRateOf, optimizerOf } from "./TrainingSettings.ts"
 
 export interface TrainingJob {
@@ -33,44 +34,6 @@ export interface TrainingJob {
 
 /** Steps whose losses are averaged for the node's metrics. */
 const lastSteps = 50
-
-/** What a step is given. */
-interface Prepared {
-  readonly inputs: HostTensors
-  readonly ids: ReadonlyArray<string>
-}
-
-const openStreams = Effect.fnUntraced(function* (
-  { node, seed, config, start, datasets }: TrainingJob,
-  composed: ComposedTraining
-) {
-  const augment = config.augment === "none" ? undefined : config.augment
-  const { batch_size, group_by_length } = config
-  const data = { node, seed, batch_size, group_by_length, opened: start, augment }
-  const names = [...new Set(composed.leaves.map(({ stream }) => stream))]
-  return yield* Effect.forEach(names, (stream) => {
-    const leaves = composed.leaves.filter((leaf) => leaf.stream === stream)
-    const dataset = datasets[stream]
-    return dataset === undefined
-      ? Effect.fail(new NodeError({ code: "R303", node, detail: `the graph reads ${stream}, which is not wired` }))
-      : trainingRows(data, stream, dataset, leaves)
-  })
-})
-
-/** Rows and feeds of a step. */
-const preparation = (job: TrainingJob, composed: ComposedTraining, streams: ReadonlyArray<TrainingRows>) =>
-  Effect.fnUntraced(function* (step: number) {
-    const {
-      seed,
-      node,
-      config: { batch_size }
-    } = job
-    const parts = yield* Effect.forEach(streams, (stream) => stream.at(step))
-    const longest = Math.max(...streams.map((stream) => stream.num_rows))
-    const feeds = composed.feeds({ seed, node, step, batch_size, epoch: (step * batch_size) / longest })
-    const inputs: HostTensors = Object.assign({}, ...parts.map((part) => part.inputs), feeds)
-    return { inputs, ids: parts.flatMap((part) => part.ids) } satisfies Prepared
-  })
 
 /** Overwrites the oldest rows of every queue; one that isn't a multiple of the batch wraps inside the batch. */
 const enqueueAll = Effect.fnUntraced(function* (trainer: Trainer, state: Specs, { outputs }: StepResult, step: number) {
@@ -89,13 +52,16 @@ const enqueueAll = Effect.fnUntraced(function* (trainer: Trainer, state: Specs, 
   }
 })
 
+const listed = (ids: ReadonlyArray<string>): string =>
+  ids.length <= 256 ? ids.join(", ") : `${ids.slice(0, 256).join(", ")} and ${ids.length - 256} more`
+
 /** A step's failure with the rows it was computed on. */
 const stepFailure = (node: string, step: number, ids: ReadonlyArray<string>) => (error: EngineError) =>
   error.reason === "NonFinite"
     ? new NodeError({
         code: "R301",
         node,
-        detail: `step ${step}: ${error.detail}; its rows: ${ids.join(", ")}`,
+        detail: `step ${step}: ${error.detail}; its rows: ${listed(ids)}`,
         hint: "this step has changed no weight; try a lower learning_rate or max_grad_norm, or look at these rows"
       })
     : engineFailure(node)(error)
@@ -127,10 +93,9 @@ const finalMetrics = (history: History, weights: HostTensors): Metrics => {
 interface Opened {
   readonly job: TrainingJob
   readonly composed: ComposedTraining
-  readonly prepare: (step: number) => Effect.Effect<Prepared, NodeError>
+  readonly feed: TrainingFeed
   /** Makes a trainer, which lives as long as the training. */
   readonly begin: (start: TrainingStart) => Effect.Effect<Trainer, NodeError>
-  readonly scope: Scope.Scope
 }
 
 /** Opens a training. Fails with R208 where the graph doesn't fit the model. */
@@ -138,47 +103,44 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
   const { node, config, start } = job
   const scope = yield* Effect.scope
   const executor = yield* Engine
+  const byRows = microBatchSize(config) === undefined ? undefined : byRowsOf
   const composed = yield* Effect.try({
-    try: () => composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size),
+    try: () => composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size, byRows),
     catch: (cause) =>
       new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
   })
-  const prepare = preparation(job, composed, yield* openStreams(job, composed))
+  const feed = yield* openFeed(job, composed)
   const loaded = yield* executor.load(start.weights).pipe(Effect.mapError(engineFailure(node)))
   const optimizer = optimizerOf(config, start.model, composed.momentum)
   const begin: Opened["begin"] = (from) =>
     loaded
       .train(composed.program, optimizer, from)
       .pipe(Effect.mapError(engineFailure(node)), Effect.provideService(Scope.Scope, scope))
-  return trainingOf({ job, composed, prepare, begin, scope })
+  return trainingOf({ job, composed, feed, begin })
 })
 
 /** The trainer is made at the first step, or out of a checkpoint. */
-const trainingOf = ({ job, composed, prepare, begin, scope }: Opened): Training<never> => {
+const trainingOf = ({ job, composed, feed, begin }: Opened): Training<never> => {
   const { node, seed, config, start, writer } = job
   const { steps } = config
   const fail = engineFailure(node)
   const learningRate = learningRateOf(config, start.model)
   let trainer: Trainer | undefined
   let history: History = []
-  let ahead: { readonly step: number; readonly fiber: Fiber.Fiber<Prepared, NodeError> } | undefined
 
   const current = Effect.gen(function* () {
     trainer ??= yield* begin({ _tag: "Fresh", state: composed.initialState(seed) })
     return trainer
   })
-  const rowsOf = (step: number) => (ahead?.step === step ? Fiber.join(ahead.fiber) : prepare(step))
-  const prepareAhead = Effect.fnUntraced(function* (step: number) {
-    ahead = step < steps ? { step, fiber: yield* Effect.forkIn(prepare(step), scope) } : undefined
-  })
   return {
     steps,
     step: Effect.fnUntraced(function* (number) {
       const trainer = yield* current
-      const { inputs, ids } = yield* rowsOf(number)
-      yield* prepareAhead(number + 1)
       const learning_rate = learningRate(number)
-      const result = yield* trainer.step(inputs, learning_rate).pipe(Effect.mapError(stepFailure(node, number, ids)))
+      const { ids, run } = yield* feed(number)
+      const result = yield* run(trainer, learning_rate).pipe(
+        Effect.mapError((error) => (error._tag === "NodeError" ? error : stepFailure(node, number, ids())(error)))
+      )
       yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))
       const metrics = { ...metricsOf(result), learning_rate }
       history.push({ step: number, ...metrics })
