@@ -95,6 +95,10 @@ const alphaOf = Effect.fnUntraced(function* (bytes: Uint8Array, options: DecodeO
   })
 })
 
+/** Whether transparent pixels show white, as transformers' `convert_to_rgb` has it since its fifth version. */
+export const blends = (processor: Processor | undefined): boolean =>
+  processor === "transformers_pillow" || processor === "transformers_torchvision"
+
 const floor = Math.floor
 /** Half goes to the even neighbour, as Python's round. */
 const roundEven = (x: number): number => (x % 1 === 0.5 && Math.floor(x) % 2 === 0 ? Math.floor(x) : Math.round(x))
@@ -112,7 +116,7 @@ export const processImage = Effect.fnUntraced(function* (
   processor: Processor,
   options: Omit<DecodeOptions, "alpha"> = {}
 ) {
-  if (processor !== "open_clip") {
+  if (blends(processor)) {
     return processRgb(yield* decodeImage(bytes, { ...options, alpha: "white" }), config, processor)
   }
   const rgb = yield* decodeImage(bytes, { ...options, alpha: "drop" })

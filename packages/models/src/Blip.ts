@@ -120,7 +120,8 @@ export const blipModel = (config: BlipConfig): BlipModel => {
       image_size: vision_config.image_size,
       image_mean: config.image_mean ?? IMAGE_MEAN,
       image_std: config.image_std ?? IMAGE_STD,
-      resize: "square"
+      resize: "square",
+      ...(config.image_processor && { processor: config.image_processor })
     },
     max_text_length: config.max_text_length,
     text_padding: "hidden",

@@ -5,7 +5,7 @@
  * what isn't implemented, a weight that is missing and a tensor that belongs nowhere are refused by name: half-right
  * numbers are worse than none.
  */
-import { ConfigError, type BlipConfig } from "./Config.ts"
+import { ConfigError, type BlipConfig, type ImageProcessor } from "./Config.ts"
 import { fromHuggingFace } from "./HuggingFaceNames.ts"
 import { huggingFaceConfig } from "./HuggingFaceConfig.ts"
 import type { Model } from "./Model.ts"
@@ -53,11 +53,11 @@ const checkPlan = (model: Model, missing: ReadonlyArray<string>, unused: Readonl
   if (problems.length > 0) throw new ConfigError(problems)
 }
 
-/** The model of a config, with the checkpoint's own image settings where it has some. */
-const modelWith = (config: object, settings: unknown): Model => {
+/** The model of a config, with the checkpoint's own image settings where it has some, and its library's pixels. */
+const modelWith = (config: object, settings: unknown, image_processor: ImageProcessor): Model => {
   const model = modelFromConfig(config)
   const scaling = imageScalingIn(settings, model.preprocess)
-  return modelFromConfig({ ...config, ...scaling })
+  return modelFromConfig({ ...config, ...scaling, image_processor })
 }
 
 /** `config`: a parsed config.json; `settings`: preprocessor_config.json, if there is one. Throws a `ConfigError`. */
@@ -66,7 +66,7 @@ export const planHuggingFace = (
   tensor_names: Iterable<string>,
   settings?: unknown
 ): CheckpointPlan => {
-  const model = modelWith(huggingFaceConfig(config), settings)
+  const model = modelWith(huggingFaceConfig(config), settings, "transformers_pillow")
   const { names, missing, unused } = fromHuggingFace(model, tensor_names)
   checkPlan(model, missing, unused)
   const sources = Object.entries(names).map(([name, tensor]) => [name, { tensor }])
@@ -76,7 +76,8 @@ export const planHuggingFace = (
 /** `config`: a parsed open_clip_config.json. Throws a `ConfigError`. */
 export const planOpenClip = (config: unknown, tensor_names: Iterable<string>): CheckpointPlan => {
   const parsed = openClipConfig(config)
-  const model = modelWith(parsed, (config as { readonly preprocess_cfg?: unknown }).preprocess_cfg)
+  const settings = (config as { readonly preprocess_cfg?: unknown }).preprocess_cfg
+  const model = modelWith(parsed, settings, "open_clip")
   const available = new Set(tensor_names)
   const all = openClipSources(parsed, available)
   const missing = Object.keys(model.shapes).filter((name) => !available.has(all[name]?.tensor ?? ""))

@@ -64,7 +64,8 @@ export const clipModel = (config: ClipConfig): ClipModel => {
       image_size: vision_config.image_size,
       image_mean: config.image_mean ?? IMAGE_MEAN,
       image_std: config.image_std ?? IMAGE_STD,
-      resize: "shortest_side_center_crop"
+      resize: "shortest_side_center_crop",
+      ...(config.image_processor && { processor: config.image_processor })
     },
     max_text_length: text_config.max_position_embeddings,
     text_padding: "hidden",

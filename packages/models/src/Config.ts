@@ -11,8 +11,13 @@ export { ConfigError }
 export const activations = ["gelu", "quick_gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu", "silu"] as const
 export type Activation = (typeof activations)[number]
 
-/** How pixels are scaled, where it isn't as OpenAI's CLIP does it. */
-interface ImageScaling {
+/** Whose pixels an imported model was trained on: see Processor.ts of the data room. */
+export const imageProcessors = ["transformers_pillow", "transformers_torchvision", "open_clip"] as const
+export type ImageProcessor = (typeof imageProcessors)[number]
+
+/** How images become pixels, where it isn't as the papers' code does it. */
+interface ImageSettings {
+  readonly image_processor?: ImageProcessor
   readonly image_mean?: Triple
   readonly image_std?: Triple
 }
@@ -57,7 +62,7 @@ export interface SiglipTextConfig extends TextConfig {
   readonly projection_size: number
 }
 
-export interface ClipConfig extends ImageScaling {
+export interface ClipConfig extends ImageSettings {
   readonly model_type: "clip"
   readonly architectures: ReadonlyArray<string>
   readonly projection_dim: number
@@ -68,7 +73,7 @@ export interface ClipConfig extends ImageScaling {
   readonly text_config: ClipTextConfig
 }
 
-export interface BlipConfig extends ImageScaling {
+export interface BlipConfig extends ImageSettings {
   readonly model_type: "blip"
   /** `BlipModel` has other contrastive heads than BLIP itself: see Blip.ts. */
   readonly architectures: ReadonlyArray<string>
@@ -86,7 +91,7 @@ export interface BlipConfig extends ImageScaling {
   readonly text_config: BlipTextConfig
 }
 
-export interface SiglipConfig extends ImageScaling {
+export interface SiglipConfig extends ImageSettings {
   readonly model_type: "siglip"
   readonly architectures: ReadonlyArray<string>
   readonly logit_scale_init_value: number
@@ -130,9 +135,14 @@ const coveringVision = (section: Section, hidden_act: Activation): VisionConfig 
   return config
 }
 
-const imageScaling = (root: Section): ImageScaling => {
+const imageSettings = (root: Section): ImageSettings => {
+  const image_processor = root.optionalOneOf("image_processor", imageProcessors)
   const [image_mean, image_std] = [root.triple("image_mean"), root.triple("image_std")]
-  return { ...(image_mean && { image_mean }), ...(image_std && { image_std }) }
+  return {
+    ...(image_processor && { image_processor }),
+    ...(image_mean && { image_mean }),
+    ...(image_std && { image_std })
+  }
 }
 
 const clipConfig = (root: Section): ClipConfig => {
@@ -146,7 +156,7 @@ const clipConfig = (root: Section): ClipConfig => {
     projection_dim: root.size("projection_dim", 512),
     logit_scale_init_value: root.real("logit_scale_init_value", 2.6592),
     ...(bias === undefined ? {} : { logit_bias_init_value: bias }),
-    ...imageScaling(root),
+    ...imageSettings(root),
     vision_config: coveringVision(root.section("vision_config"), "quick_gelu"),
     text_config: {
       model_type,
@@ -170,7 +180,7 @@ const blipConfig = (root: Section): BlipConfig => {
     initializer_range: root.real("initializer_range", 0.02),
     tie_word_embeddings: root.flag("tie_word_embeddings", true),
     max_text_length: root.size("max_text_length", Math.min(40, max_position_embeddings)),
-    ...imageScaling(root),
+    ...imageSettings(root),
     vision_config: coveringVision(root.section("vision_config"), "gelu"),
     text_config: {
       model_type: "blip_text_model",
@@ -207,7 +217,7 @@ const siglipConfig = (root: Section): SiglipConfig => {
     architectures: ["SiglipModel"],
     logit_scale_init_value: root.real("logit_scale_init_value", Math.log(10)),
     logit_bias_init_value: root.real("logit_bias_init_value", -10),
-    ...imageScaling(root),
+    ...imageSettings(root),
     vision_config,
     text_config
   }

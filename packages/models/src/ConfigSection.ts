@@ -90,6 +90,12 @@ export class Section {
     return this.read(key, "a list of names", is, [], true)
   }
 
+  /** Undefined where it isn't given. */
+  optionalOneOf<const A extends string>(key: string, choices: ReadonlyArray<A>): A | undefined {
+    const value = this.values[key]
+    return value === undefined || value === null ? undefined : this.oneOf(key, choices)
+  }
+
   oneOf<const A extends string>(key: string, choices: ReadonlyArray<A>, fallback?: A): A {
     const is = (value: unknown): value is A => choices.some((choice) => choice === value)
     return this.read(key, choices.map(show).join(" or "), is, fallback ?? choices[0]!, fallback !== undefined)

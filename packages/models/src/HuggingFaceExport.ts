@@ -88,7 +88,8 @@ const siglipConfig = (config: SiglipConfig, ids: TextIds) => ({
   vision_config: { ...config.vision_config, model_type: "siglip_vision_model", num_channels: 3 }
 })
 
-const configWritten = (config: ModelConfig, ids: TextIds) => {
+/** `image_processor` is left out: who opens the folder has a processor of their own. */
+const configWritten = ({ image_processor: _, ...config }: ModelConfig, ids: TextIds) => {
   if (config.model_type === "siglip") return siglipConfig(config, ids)
   return config.model_type === "clip" ? clipConfig(config, ids) : blipConfig(config, ids)
 }

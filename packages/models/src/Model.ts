@@ -6,6 +6,7 @@
  * Weights keep PyTorch's layout (a Linear is [out, in]), so that a checkpoint folder and a trained model are the same bytes.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
+import type { ImageProcessor } from "./Config.ts"
 
 export type Weights = Readonly<Record<string, Tensor>>
 export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
@@ -48,6 +49,8 @@ export interface Preprocess {
   readonly image_std: readonly [number, number, number]
   /** CLIP: shortest side, then centre crop. BLIP and SigLIP: straight to a square. */
   readonly resize: "shortest_side_center_crop" | "square"
+  /** Imported models: whose pixels to make, to the last grey level. Else Pillow's resize, and alpha is dropped. */
+  readonly processor?: ImageProcessor
 }
 
 interface Base {

@@ -42,7 +42,8 @@ export const siglipModel = (config: SiglipConfig): SiglipModel => {
       image_size: vision_config.image_size,
       image_mean: config.image_mean ?? HALF,
       image_std: config.image_std ?? HALF,
-      resize: "square"
+      resize: "square",
+      ...(config.image_processor && { processor: config.image_processor })
     },
     max_text_length: text_config.max_position_embeddings,
     text_padding: "full",

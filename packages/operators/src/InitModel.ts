@@ -96,7 +96,7 @@ const fresh = Effect.fnUntraced(function* (node: string, config: Config, seed: n
 
 export const InitModel = Operator.fold({
   name: "InitModel",
-  version: 1,
+  version: 2,
   description: "A model of a preset's or a config's sizes with fresh weights.",
   config: Config,
   inputs: { vocabulary: { artifact: "vocabulary", optional: true } },

@@ -11,10 +11,22 @@
  * T is the smallest bucket that holds the longest of the B texts, so a program has few shapes. A model that reads padding like
  * text gets T_max places, all visible.
  */
-import { decodeImage, flagsOf, floatsOf, imagesOf, intsOf, preprocess, shapeOf, textsOf } from "@bootlace/data"
-import type { Rgb, Vectors } from "@bootlace/data"
+import {
+  blends,
+  decodeImage,
+  flagsOf,
+  floatsOf,
+  imagesOf,
+  intsOf,
+  preprocess,
+  processImage,
+  shapeOf,
+  textsOf
+} from "@bootlace/data"
+import type { DataError, EncodedImage, Rgb, Vectors } from "@bootlace/data"
 import type { HostTensors, Tensors } from "@bootlace/engine"
 import type { StoredType } from "@bootlace/graph"
+import type { Preprocess } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import type { OpenModel } from "./ModelArtifact.ts"
@@ -44,11 +56,20 @@ const needModel = (model: OpenModel | undefined, type: StoredType): OpenModel =>
   return model
 }
 
+/** An imported model gets the pixels of the library it comes from; images to augment stay whole. */
+const imageCell = ({ bytes, path }: EncodedImage, how: Preprocess, keep: boolean): Effect.Effect<Cell, DataError> => {
+  const where = { file: path ?? "image" }
+  const { processor } = how
+  if (keep) return decodeImage(bytes, { where, alpha: blends(processor) ? "white" : "drop" })
+  return processor === undefined
+    ? Effect.map(decodeImage(bytes, { where }), (rgb) => preprocess(rgb, how))
+    : processImage(bytes, how, processor, { where })
+}
+
 const imageCells = (vector: Vectors[string], { model }: OpenModel, keep: boolean): Cells =>
   imagesOf(vector).map((image) => {
     if (image === null) return Effect.fail<BadCell>({ code: "R202", reason: "no image in this row" })
-    return decodeImage(image.bytes, { where: { file: image.path ?? "image" } }).pipe(
-      Effect.map((rgb) => (keep ? rgb : preprocess(rgb, model.preprocess))),
+    return imageCell(image, model.preprocess, keep).pipe(
       Effect.mapError((error): BadCell => ({ code: "R202", reason: error.message }))
     )
   })

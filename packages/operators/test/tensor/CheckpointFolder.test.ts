@@ -61,7 +61,8 @@ describe("readCheckpointFolder and exportHuggingFace", () => {
     const back = await run(readCheckpointFolder(folder))
     expect(back.weights).toEqual(read.weights)
     expect(back.missing).toEqual(read.missing)
-    expect(back.model.preprocess).toEqual(read.model.preprocess)
+    // What comes back comes from a folder of transformers.
+    expect(back.model.preprocess).toEqual({ ...read.model.preprocess, processor: "transformers_pillow" })
     expect([...back.tokenizer!.encode("two dogs, a caf\u00e9", 20)]).toEqual([
       ...read.tokenizer!.encode("two dogs, a caf\u00e9", 20)
     ])

@@ -1,6 +1,8 @@
-import { textColumn } from "@bootlace/data"
+import { Files, imageColumn, openSafetensors, textColumn } from "@bootlace/data"
 import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
+import { readCheckpointFolder } from "../../src/tensor/CheckpointFolder.ts"
 import { readModel } from "../../src/tensor/ModelArtifact.ts"
 import { bucketOf, cellsOf, collate } from "../../src/tensor/TensorColumn.ts"
 import { runIn } from "../inMemory.ts"
@@ -45,6 +47,37 @@ describe("texts of SigLIP", () => {
     expect(tensors["text.input_ids"]!.shape).toEqual([2, 16])
     expect(tensors["text.input_ids"]!.data.at(-1)).toBe(model.tokenizer.pad)
     expect(tensors["text.attention_mask"]!.data).toEqual(new Int32Array(32).fill(1))
+  })
+})
+
+const parity = new URL("../../../../test/parity/", import.meta.url).pathname
+
+describe("images of an imported model", () => {
+  const cases = [
+    ["clip_gelu", "expected_forward", "pixel_values_pil"],
+    ["blip_itm", "expected_pixels", "pixel_values_pil"],
+    ["siglip_model", "expected_forward", "pixel_values_pil"],
+    ["openclip_tiny", "expected_forward", "pixel_values"]
+  ] as const
+  it.each(cases)("are the pixels that its library makes, alpha and palettes too: %s", async (folder, file, name) => {
+    const names = readdirSync(`${parity}images`).sort()
+    const images = names.map((path) => ({ bytes: readFileSync(`${parity}images/${path}`), path }))
+    const checked = Effect.gen(function* () {
+      const { model } = yield* readCheckpointFolder(parity + folder)
+      const opened = { model, tokenizer: undefined as never, vocabulary: "" }
+      const cells = yield* Effect.all(cellsOf("image", imageColumn(images), opened))
+      const expected = yield* openSafetensors(`${parity}${folder}/${file}.safetensors`)
+      const values = yield* expected.float32(name)
+      const size = values.length / names.length
+      return cells.map((cell, row) => {
+        const wanted = values.subarray(row * size, (row + 1) * size)
+        const errors = (cell as Float32Array).map((value, i) => Math.abs(value - wanted[i]!))
+        return { name: names[row]!, worst: Math.max(...errors) }
+      })
+    })
+    const worst = await Effect.runPromise(checked.pipe(Effect.scoped, Effect.provide(Files.layer)))
+    // Decoders of JPEG differ by two grey levels.
+    expect(worst.filter(({ name, worst }) => !(worst < (name.endsWith(".jpg") ? 0.03 : 1e-5)))).toEqual([])
   })
 })
 
