@@ -105,6 +105,8 @@ export interface Optimizer {
   readonly clamp?: Readonly<Record<string, readonly [number, number]>>
   /** Twin weights become momentum * twin + (1 - momentum) * weight, before the step's forward pass (BLIP). */
   readonly momentum?: number
+  /** An average of the trained weights, average <- ema * average + (1 - ema) * weight after each step. Absent: none is kept. */
+  readonly ema?: number
 }
 
 export interface StepResult {
@@ -131,6 +133,8 @@ export interface TrainingSnapshot {
   readonly exp_avg_sq: HostTensors
   readonly twin: HostTensors
   readonly state: HostTensors
+  /** The average of the trained weights; empty where none is kept. */
+  readonly ema: HostTensors
 }
 
 export interface Trainer {

@@ -11,6 +11,8 @@ export interface TrainingSpecs {
   readonly weights: Specs
   readonly frozen: Specs
   readonly twin: Specs
+  /** Those whose average is kept. */
+  readonly ema: Specs
   readonly state: Specs
 }
 
@@ -33,6 +35,7 @@ export const checkStart = (
     const both = program.weights.find((one) => frozen[one] !== undefined)
     if (both !== undefined) return yield* invalid(`the weight ${both} can't be trained and frozen`)
     const twin = yield* pick(name, model, program.twin)
+    const ema = optimizer.ema === undefined ? {} : weights
     const untrained = program.twin.find((one) => weights[one] === undefined)
     if (untrained !== undefined) return yield* invalid(`the twin of ${untrained} has no trained weight to follow`)
     if (program.twin.length > 0 && optimizer.momentum === undefined) {
@@ -48,8 +51,9 @@ export const checkStart = (
       yield* checkAgainst(name, "exp_avg_sq of", weights, snapshot.exp_avg_sq)
       yield* checkAgainst(name, "twin of", twin, snapshot.twin)
       yield* checkAgainst(name, "state", program.state, snapshot.state)
+      yield* checkAgainst(name, "average of", ema, snapshot.ema)
     }
-    return { weights, frozen, twin, state: program.state }
+    return { weights, frozen, twin, ema, state: program.state }
   })
 
 export interface StepNumbers {

@@ -16,7 +16,7 @@ export interface Differentiated {
   readonly gradients: Tensors
 }
 
-/** momentum * twin + (1 - momentum) * weight (BLIP's momentum encoders). */
+/** momentum * twin + (1 - momentum) * weight (BLIP's momentum encoders, and an average of the weights). */
 export const momentumTwin = (twin: Tensors, weights: Tensors, momentum: number): Tensors =>
   mapTensors(twin, (tensor, name) => tf.add(tf.mul(tensor, momentum), tf.mul(weights[name]!, 1 - momentum)))
 

@@ -97,7 +97,8 @@ export const tinyOptimizer: Optimizer = {
   decays: (_, shape) => shape.length >= 2,
   max_grad_norm: 0.5,
   clamp: { scale: [0, 1.5] },
-  momentum: 0.995
+  momentum: 0.995,
+  ema: 0.9
 }
 
 export const tinyQueue = ({ Q, D }: Sizes, seed: number): HostTensors => ({

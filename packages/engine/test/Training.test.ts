@@ -68,11 +68,32 @@ describe("a captured training step", () => {
         expect(distance(step.outputs, outputs)).toBeLessThan(1e-4)
       })
       expect(actual.snapshot.step).toBe(3)
-      for (const part of ["weights", "exp_avg", "exp_avg_sq", "twin", "state"] as const) {
+      for (const part of ["weights", "exp_avg", "exp_avg_sq", "twin", "state", "ema"] as const) {
         expect(distance(actual.snapshot[part], expected.snapshot[part])).toBeLessThan(2e-5)
       }
     }
   )
+
+  it.each(["onnx", "eager"] as const)("keeps an average of the weights on %s", async (name) => {
+    const make = name === "onnx" ? onnx(1) : makeEagerExecutor()
+    const [start, ...moved] = await training(make, sizes, (trainer) =>
+      Effect.gen(function* () {
+        const snapshots = [yield* trainer.snapshot]
+        for (let step = 0; step < 3; step++) {
+          yield* trainer.step(tinyInputs(sizes, 10 + step), 1e-2)
+          snapshots.push(yield* trainer.snapshot)
+        }
+        return snapshots as [TrainingSnapshot, ...Array<TrainingSnapshot>]
+      })
+    )
+    expect(start.ema).toEqual(start.weights)
+    const average = Array.from(start.weights.table!.data)
+    for (const { weights, ema } of moved) {
+      average.forEach((value, i) => (average[i] = 0.9 * value + 0.1 * weights.table!.data[i]!))
+      expect(Math.max(...average.map((value, i) => Math.abs(value - ema.table!.data[i]!)))).toBeLessThan(1e-6)
+      expect(ema.idle).toEqual(start.weights.idle)
+    }
+  })
 
   it("clamps, decays what decays, and leaves weights without a gradient alone", async () => {
     const { snapshot } = await training(onnx(1), sizes, threeSteps(sizes))

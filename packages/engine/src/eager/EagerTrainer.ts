@@ -34,6 +34,7 @@ interface Training {
   readonly exp_avg_sq: Mutable
   readonly twin: Mutable
   readonly state: Mutable
+  readonly ema: Mutable
   step: number
 }
 
@@ -68,6 +69,7 @@ export const trainEager = (
           (yield* pick(program.name, weights, program.twin))
       ),
       state: copied(start._tag === "Resumed" ? start.snapshot.state : start.state),
+      ema: copied(resumed?.ema ?? (yield* pick(program.name, weights, Object.keys(own.ema)))),
       step: resumed?.step ?? 0
     }
     const whole = (inputs: HostTensors) => forwardBackward(training, inputs)
@@ -95,7 +97,8 @@ export const trainEager = (
         exp_avg: copied(training.exp_avg),
         exp_avg_sq: copied(training.exp_avg_sq),
         twin: copied(training.twin),
-        state: copied(training.state)
+        state: copied(training.state),
+        ema: copied(training.ema)
       }))
     }
   })
@@ -115,6 +118,16 @@ const weightTensors = (training: Training) => {
 
 const nextTwin = ({ twin, optimizer }: Training, now: Tensors): Tensors =>
   momentumTwin(toTensors(twin), now, optimizer.momentum ?? 1)
+
+/** Of the weights that have moved. */
+const nextAverage = ({ ema, optimizer }: Training, moved: Tensors): Tensors =>
+  optimizer.ema === undefined
+    ? {}
+    : momentumTwin(
+        mapTensors(moved, (_, name) => toTensors({ [name]: ema[name]! })[name]!),
+        moved,
+        optimizer.ema
+      )
 
 const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect<Pass, EngineError> =>
   Effect.gen(function* () {
@@ -174,13 +187,15 @@ const finishStep = (training: Training, pass: Pass, learning_rate: number) =>
         ...prefixed("t:", nextTwin(training, weights)),
         ...prefixed("w:", part("weight")),
         ...prefixed("m:", part("exp_avg")),
-        ...prefixed("v:", part("exp_avg_sq"))
+        ...prefixed("v:", part("exp_avg_sq")),
+        ...prefixed("n:", nextAverage(training, part("weight")))
       }
     })
     Object.assign(training.twin, under("t:", updated))
     Object.assign(training.weights, under("w:", updated))
     Object.assign(training.exp_avg, under("m:", updated))
     Object.assign(training.exp_avg_sq, under("v:", updated))
+    Object.assign(training.ema, under("n:", updated))
     training.step += 1
     return { losses: pass.losses, total: pass.total, grad_norm: pass.grad_norm, outputs: pass.outputs }
   })

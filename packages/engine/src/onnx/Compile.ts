@@ -2,7 +2,7 @@
  * Programs as ONNX models. The prefix of a tensor's name says what it is, which is how the worker finds it:
  *
  *   w: weight   t: twin   s: state   m: exp_avg   v: exp_avg_sq   g: gradient   x: input of the call   h: scalar of the step
- *   y: output   l: loss   total   grad_norm   new:w: and so on: written over the tensor of that name
+ *   n: average   y: output   l: loss   total   grad_norm   new:w: and so on: written over the tensor of that name
  *
  * and with gradient caching
  *
@@ -122,9 +122,10 @@ export function accumulateGraph(
   })
 }
 
-export const twinGraph = (program: string, twin: Specs, momentum: number): Graph =>
-  capture(`${program}: twin`, { ...prefixed("w:", twin), ...prefixed("t:", twin) }, (at) =>
-    prefixed(`${inPlace}t:`, momentumTwin(under("t:", at), under("w:", at), momentum))
+/** Lets the copies under a prefix, of the twin or of the average, follow the weights in place. */
+export const followGraph = (program: string, copies: "t:" | "n:", specs: Specs, momentum: number): Graph =>
+  capture(`${program}: follow`, { ...prefixed("w:", specs), ...prefixed(copies, specs) }, (at) =>
+    prefixed(inPlace + copies, momentumTwin(under(copies, at), under("w:", at), momentum))
   )
 
 const scalar = { shape: [], dtype: "float32" } as const

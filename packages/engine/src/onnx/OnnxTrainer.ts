@@ -25,7 +25,7 @@ import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
 import type { StepNumbers } from "../TrainingChecks.ts"
 import { cachedPass, cachedProgram } from "../GradientCaching.ts"
 import { cachedPasses } from "./CachedPasses.ts"
-import { stepGraph, twinGraph, updateGraph } from "./Compile.ts"
+import { followGraph, stepGraph, updateGraph } from "./Compile.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import { ask, namesUnder, numberOf, read } from "./WorkerTraining.ts"
 import type { TrainedModel, Training } from "./WorkerTraining.ts"
@@ -98,6 +98,8 @@ const place = (training: Training, start: TrainingStart) =>
     const { twin, state } = start._tag === "Resumed" ? start.snapshot : start
     yield* put(ownSpace, "t:", twin ?? (yield* read(training, training.space, "w:", program.twin)))
     yield* put(ownSpace, "s:", state)
+    const ema = start._tag === "Resumed" ? start.snapshot.ema : undefined
+    yield* put(ownSpace, "n:", ema ?? (yield* read(training, training.space, "w:", Object.keys(own.ema))))
   })
 
 const momentumOf = ({ optimizer }: Training) => optimizer.momentum ?? 1
@@ -140,7 +142,7 @@ const finishStep = (training: Training, pass: Pass, learning_rate: number): Effe
 /** Moves the tensors of each group together, unless they are already since the last step. */
 const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: string) =>
   Effect.gen(function* () {
-    const { space, ownSpace, groupSpace, packed } = training
+    const { space, ownSpace, groupSpace, packed, optimizer } = training
     const wanted = `${groupSpace} ${key}`
     if (packed.as === wanted) return
     const named = (chosen: (group: WeightGroup) => boolean) =>
@@ -152,6 +154,7 @@ const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: strin
     yield* move(space, "w:", () => true)
     for (const prefix of ["g:", "m:", "v:"]) yield* move(ownSpace, prefix, ({ trained }) => trained)
     yield* move(ownSpace, "t:", ({ twin }) => twin)
+    if (optimizer.ema !== undefined) yield* move(ownSpace, "n:", ({ trained }) => trained)
     packed.as = wanted
   })
 
@@ -166,7 +169,9 @@ const update = (training: Training, { trained, grad_norm }: Pass, learning_rate:
       ask(training, { _tag: "Run", session, spaces: [groupSpace], inputs })
     const followed = groupSpecs(groups, ({ twin }) => twin)
     if (Object.keys(followed).length > 0) {
-      const twin = yield* cache.get(twinGraph, key, () => twinGraph(program.name, followed, momentumOf(training)))
+      const twin = yield* cache.get(followGraph, `t: ${key}`, () =>
+        followGraph(program.name, "t:", followed, momentumOf(training))
+      )
       yield* runOn(twin.session, {})
     }
     const moved = groupSpecs(groups, ({ trained }) => trained)
@@ -181,6 +186,10 @@ const update = (training: Training, { trained, grad_norm }: Pass, learning_rate:
       data: Float32Array.of(value)
     }))
     yield* runOn(adam.session, prefixed("h:", tensors))
+    const { ema } = optimizer
+    if (ema === undefined) return
+    const average = yield* cache.get(followGraph, `n: ${key}`, () => followGraph(program.name, "n:", moved, ema))
+    yield* runOn(average.session, {})
   })
 
 const gradients = (training: Training, { losses, outputs, trained }: Pass): Effect.Effect<Gradients, EngineError> =>
@@ -204,5 +213,6 @@ const snapshot = (training: Training): Effect.Effect<TrainingSnapshot, EngineErr
     const exp_avg_sq = yield* read(training, ownSpace, "v:", program.weights)
     const twin = yield* read(training, ownSpace, "t:", program.twin)
     const state = yield* read(training, ownSpace, "s:", Object.keys(program.state))
-    return { step, weights, exp_avg, exp_avg_sq, twin, state }
+    const ema = yield* read(training, ownSpace, "n:", Object.keys(training.own.ema))
+    return { step, weights, exp_avg, exp_avg_sq, twin, state, ema }
   })

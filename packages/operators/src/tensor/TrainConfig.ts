@@ -40,6 +40,16 @@ export const TrainConfig = Schema.Struct({
     }).annotate({ description: "AdamW; default the paper's for the architecture" })
   ),
   max_grad_norm: Schema.optionalKey(positive.annotate({ description: "gradients are scaled down to this L2 norm" })),
+  ema: Schema.optionalKey(
+    share.annotate({
+      description: "the model is an average of the weights, which keeps this share of itself at a step, e.g. 0.999"
+    })
+  ),
+  freeze: Schema.optionalKey(
+    Schema.NonEmptyArray(Schema.String).annotate({
+      description: "weights that stay as they are: `image`, `text`, or how their names begin, e.g. [image] for LiT"
+    })
+  ),
   augment: Schema.Union([Schema.Literal("none"), Augment])
     .annotate({ description: "random crops and flips of the images" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("none" as const))),

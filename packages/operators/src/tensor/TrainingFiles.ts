@@ -10,7 +10,7 @@ import type { Files, Metrics } from "@bootlace/graph"
 import { Effect } from "effect"
 import { decodeTensors, encodeTensors } from "./TensorFile.ts"
 
-const parts = ["weights", "exp_avg", "exp_avg_sq", "twin", "state"] as const
+const parts = ["weights", "exp_avg", "exp_avg_sq", "twin", "state", "ema"] as const
 type Part = (typeof parts)[number]
 
 /** One entry a step, `step` from 0, in the order of the steps. */
@@ -54,7 +54,8 @@ export const decodeCheckpoint = (node: string, files: Files) =>
         exp_avg: partOf(tensors, "exp_avg"),
         exp_avg_sq: partOf(tensors, "exp_avg_sq"),
         twin: partOf(tensors, "twin"),
-        state: partOf(tensors, "state")
+        state: partOf(tensors, "state"),
+        ema: partOf(tensors, "ema")
       }
       return { snapshot, history }
     },

@@ -11,6 +11,7 @@ import { randomKey } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { columnTensors } from "./TensorColumn.ts"
+import type { WeightSelection } from "./TrainedWeights.ts"
 import { isTensorOperator } from "./TensorOperator.ts"
 import type {
   AnyLife,
@@ -179,14 +180,20 @@ const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
   return wanted[0]
 }
 
+export interface Composition {
+  /** Which weights are trained; all, where it isn't said. */
+  readonly selection?: WeightSelection
+  /** The same losses by rows, for batches in micro-batches. */
+  readonly byRowsOf?: (parts: ReadonlyMap<string, Part>, graph: TrainingGraph) => RowLosses
+}
+
 /** Throws an Error in words for a person where the graph can't be trained with this model. */
 export const composeTraining = (
   name: string,
   graph: TrainingGraph,
   opened: OpenModel,
   batch_size: number,
-  /** The same losses by rows, for batches in micro-batches. */
-  byRowsOf?: (parts: ReadonlyMap<string, Part>, graph: TrainingGraph) => RowLosses
+  { selection, byRowsOf }: Composition = {}
 ): ComposedTraining => {
   const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, opened, batch_size)]))
   const all = [...parts.values()]
@@ -196,8 +203,10 @@ export const composeTraining = (
   >
   const momentum = momentumOf(parts)
 
+  const { trained, frozen } = selection ?? { trained: Object.keys(opened.model.shapes), frozen: [] }
   const run: TrainingProgram["run"] = (tensors) => {
-    const { results } = new Evaluation(parts, tensors)
+    const still = Object.fromEntries(frozen.map((weight) => [weight, tensors.weights[weight]!]))
+    const { results } = new Evaluation(parts, { ...tensors, twin: { ...still, ...tensors.twin } })
     const { losses, scalars } = lossesAndScalars(results, graph)
     const queued = [...results].map(([node, { enqueue }]) => prefixed(enqueuePrefix + node, enqueue ?? {}))
     return { losses, outputs: Object.assign(scalars, ...queued) as Tensors }
@@ -206,8 +215,9 @@ export const composeTraining = (
   return {
     program: {
       name,
-      weights: Object.keys(opened.model.shapes),
-      twin: momentum === undefined ? [] : opened.model.encoderWeights,
+      weights: trained,
+      frozen,
+      twin: momentum === undefined ? [] : opened.model.encoderWeights.filter((weight) => !frozen.includes(weight)),
       state: Object.fromEntries(
         Object.entries(states).map(([array, { shape }]) => [array, { shape, dtype: "float32" as const }])
       ),

@@ -14,6 +14,7 @@ import { engineFailure } from "./EngineFailure.ts"
 import type { ModelArtifact } from "./ModelArtifact.ts"
 import { writeModel } from "./ModelArtifact.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
+import { selectWeights } from "./TrainedWeights.ts"
 import { decodeCheckpoint, encodeCheckpoint, encodeHistory } from "./TrainingFiles.ts"
 import type { History } from "./TrainingFiles.ts"
 import { composeTraining, enqueuePrefix } from "./TrainingProgram.ts"
@@ -103,9 +104,12 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
   const { node, config, start } = job
   const scope = yield* Effect.scope
   const executor = yield* Engine
-  const byRows = microBatchSize(config) === undefined ? undefined : byRowsOf
   const composed = yield* Effect.try({
-    try: () => composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size, byRows),
+    try: () =>
+      composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size, {
+        selection: selectWeights(start.model, config.freeze ?? []),
+        ...(microBatchSize(config) === undefined ? {} : { byRowsOf })
+      }),
     catch: (cause) =>
       new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
   })
@@ -157,8 +161,10 @@ const trainingOf = ({ job, composed, feed, begin }: Opened): Training<never> => 
     }),
     finish: Effect.gen(function* () {
       const trainer = yield* current
-      const { weights } = yield* trainer.snapshot.pipe(Effect.mapError(fail))
-      yield* writeModel(writer, { ...start, weights: { ...start.weights, ...weights } })
+      const snapshot = yield* trainer.snapshot.pipe(Effect.mapError(fail))
+      const trained = config.ema === undefined ? snapshot.weights : snapshot.ema
+      const weights = { ...start.weights, ...trained }
+      yield* writeModel(writer, { ...start, weights })
       yield* writer.write("history.json", encodeHistory(history))
       return finalMetrics(history, weights)
     })

@@ -30,6 +30,7 @@ export const optimizerOf = (config: TrainConfig, model: Model, momentum: number 
     decays: optimizer.decays,
     clamp: model.clamp,
     ...(config.max_grad_norm === undefined ? {} : { max_grad_norm: config.max_grad_norm }),
-    ...(momentum === undefined ? {} : { momentum })
+    ...(momentum === undefined ? {} : { momentum }),
+    ...(config.ema === undefined ? {} : { ema: config.ema })
   }
 }

@@ -1,0 +1,39 @@
+/**
+ * Which weights of a model a training moves. The others are read and stay as they are, to the byte; no gradient of theirs is computed.
+ *
+ *   image   the image tower with its projection, so that image embeddings stay the same (LiT: Zhai et al. 2022)
+ *   text    the text tower with its projection
+ *   else    every weight whose name is this, or begins with it and a dot
+ */
+import type { Model } from "@bootlace/models"
+
+export interface WeightSelection {
+  readonly trained: ReadonlyArray<string>
+  readonly frozen: ReadonlyArray<string>
+}
+
+/** By the first part of a weight's name, in CLIP, BLIP and SigLIP. */
+const towers: Readonly<Record<string, ReadonlyArray<string>>> = {
+  image: ["vision_model", "visual_projection", "vision_proj"],
+  text: ["text_model", "text_projection", "text_encoder", "text_proj"]
+}
+
+const isNamed = (name: string, start: string): boolean => name === start || name.startsWith(`${start}.`)
+
+/** Throws an Error in words for a person where an entry names no weight, or nothing is left to train. */
+export const selectWeights = ({ shapes, architecture }: Model, freeze: ReadonlyArray<string>): WeightSelection => {
+  const names = Object.keys(shapes)
+  const frozenBy = (entry: string): ReadonlyArray<string> =>
+    names.filter((name) => (towers[entry] ?? [entry]).some((start) => isNamed(name, start)))
+  const idle = freeze.find((entry) => frozenBy(entry).length === 0)
+  if (idle !== undefined) {
+    const starts = [...new Set(names.map((name) => name.split(".", 1)[0]!))]
+    throw new Error(
+      `freeze: no weight of this ${architecture} model is named ${idle}; say image, text, or the start of a name: ${starts.join(", ")}`
+    )
+  }
+  const frozen = new Set(freeze.flatMap(frozenBy))
+  const trained = names.filter((name) => !frozen.has(name))
+  if (trained.length === 0) throw new Error(`freeze: ${freeze.join(", ")} leaves no weight to train`)
+  return { trained, frozen: names.filter((name) => frozen.has(name)) }
+}
