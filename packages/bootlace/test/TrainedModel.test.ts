@@ -77,18 +77,26 @@ describe("open", () => {
     assert.strictEqual(wrong.status, 2)
     assert.include(wrong.stderr, "this model can't be written as CLIPModel")
     assert.isFalse(existsSync(to))
-    const done = exported("--as", "BlipForImageTextRetrieval", "--dtype", "bfloat16")
+    const done = exported("--as", "BlipForImageTextRetrieval", "--dtype", "bfloat16", "--onnx")
     assert.strictEqual(done.status, 0, done.stderr)
     assert.include(done.stdout, "BlipForImageTextRetrieval, bfloat16")
     assert.deepStrictEqual(readdirSync(to).toSorted(), [
       "README.md",
       "config.json",
       "model.safetensors",
+      "onnx",
       "preprocessor_config.json",
+      "tokenizer.json",
       "tokenizer_config.json",
       "vocab.txt"
     ])
     assert.include(readFileSync(join(to, "README.md"), "utf8"), "# open: train")
+    assert.deepStrictEqual(readdirSync(join(to, "onnx")).toSorted(), [
+      "decoder_model.onnx",
+      "match_model.onnx",
+      "text_model.onnx",
+      "vision_model.onnx"
+    ])
     const again = exported()
     assert.strictEqual(again.status, 2)
     assert.include(again.stderr, "is there already")

@@ -1,6 +1,6 @@
 /** Commands about a trained model: try it on an image, hand it on. */
 import { Argument, Command, Flag } from "effect/cli"
-import { engine, json, lazy, optional, pipeline, store, told } from "./Flags.ts"
+import { engine, json, lazy, optional, pipeline, store, told, yes } from "./Flags.ts"
 
 const tried = {
   image: Argument.String("image").pipe(Argument.withDescription("an image file")),
@@ -43,6 +43,7 @@ export const exportCommand = Command.make(
       Flag.withDefault("float32" as const),
       told("of the stored weights (default float32, bit by bit)")
     ),
+    onnx: yes("onnx", "also write onnx/, float32, which transformers.js and ONNX Runtime run"),
     store,
     noConfig: pipeline.noConfig
   },

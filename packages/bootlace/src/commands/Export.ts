@@ -3,7 +3,7 @@ import { Files, writeFile } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import { huggingFaceClasses } from "@bootlace/models"
 import type { HuggingFaceClass } from "@bootlace/models"
-import { CheckpointError, exportHuggingFace, readModel } from "@bootlace/operators"
+import { CheckpointError, exportHuggingFace, exportOnnx, readModel } from "@bootlace/operators"
 import type { ExportDtype } from "@bootlace/operators"
 import { Effect } from "effect"
 import { basename, dirname, join, resolve } from "node:path"
@@ -20,6 +20,8 @@ export interface ExportCommand {
   readonly to: string
   readonly as: string | undefined
   readonly dtype: ExportDtype
+  /** Write the ONNX files of transformers.js too. */
+  readonly onnx: boolean
   readonly store: string
   readonly noConfig: boolean
 }
@@ -39,6 +41,7 @@ const written = Effect.fnUntraced(function* (found: FoundModel, options: ExportC
   const partial = join(dirname(to), `.${basename(to)}.partial`)
   yield* files.remove(partial)
   const opens = yield* exportHuggingFace(model, partial, { as, dtype: options.dtype })
+  if (options.onnx) yield* exportOnnx(model, partial)
   if (found.origin !== undefined) {
     const { record } = found.origin
     const config = yield* loadConfig(process.cwd(), options.noConfig)

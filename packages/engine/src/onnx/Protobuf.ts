@@ -24,10 +24,12 @@ export interface OnnxNode {
 export interface OnnxValue {
   readonly name: string
   readonly dtype: OnnxType
-  readonly shape: ReadonlyArray<number>
+  /** A word names a size that is free. */
+  readonly shape: ReadonlyArray<number | string>
 }
 
 export interface OnnxInitializer extends OnnxValue {
+  readonly shape: ReadonlyArray<number>
   readonly bytes: Uint8Array
 }
 
@@ -108,9 +110,10 @@ const initializer = ({ name, dtype, shape, bytes: content }: OnnxInitializer): M
     bytes(9, content)
   )
 
-/** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value } } } } } */
+/** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value or dim_param } } } } } */
 function valueInfo(field: number, { name, dtype, shape }: OnnxValue): Message {
-  const dimensions = message(2, ...shape.map((length) => message(1, integer(1, length))))
+  const dimension = (size: number | string) => (typeof size === "number" ? integer(1, size) : text(2, size))
+  const dimensions = message(2, ...shape.map((size) => message(1, dimension(size))))
   return message(field, text(1, name), message(2, message(1, integer(1, elementType[dtype]), dimensions)))
 }
 

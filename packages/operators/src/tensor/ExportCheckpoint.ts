@@ -23,6 +23,7 @@ import type { HuggingFaceClass, Model } from "@bootlace/models"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attemptCheckpoint } from "./CheckpointError.ts"
+import { bertTokenizerJson, clipTokenizerJson } from "./TokenizerJson.ts"
 
 export interface ExportedModel {
   readonly model: Model
@@ -51,6 +52,7 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 const clipTokenizer = (merges: string, settings: object): Contents => ({
   "merges.txt": ["#version: 0.2", ...merges.split("\n").slice(1)].join("\n"),
   "vocab.json": json(vocabOfMerges(merges)),
+  "tokenizer.json": json(clipTokenizerJson(merges)),
   "tokenizer_config.json": json({
     tokenizer_class: "CLIPTokenizer",
     bos_token: "<|startoftext|>",
@@ -63,6 +65,7 @@ const clipTokenizer = (merges: string, settings: object): Contents => ({
 
 const bertTokenizer = (vocabulary: string, settings: object): Contents => ({
   "vocab.txt": `${readVocabulary(vocabulary).join("\n")}\n`,
+  "tokenizer.json": json(bertTokenizerJson(vocabulary)),
   "tokenizer_config.json": json({
     tokenizer_class: "BertTokenizer",
     do_lower_case: true,

@@ -86,6 +86,24 @@ describe("readCheckpointFolder and exportHuggingFace", () => {
     }
   )
 
+  it.each(["clip_gelu", "blip_itm"])("write the tokenizer.json that tokenizers wrote: %s", async (name) => {
+    const read = await run(readCheckpointFolder(join(parity, name)))
+    const folder = join(scratch, `${++copies}`)
+    await run(exportHuggingFace({ ...read, vocabulary: read.vocabulary! }, folder))
+    const [ours, theirs] = [folder, join(parity, name)].map((each) =>
+      JSON.parse(readFileSync(join(each, "tokenizer.json"), "utf8"))
+    )
+    // tokenizers writes defaults out, and merges as pairs where it once wrote words.
+    const words = (merges: ReadonlyArray<string | ReadonlyArray<string>> | undefined) =>
+      merges?.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")))
+    expect({ ...theirs, model: undefined }).toMatchObject({ ...ours, model: undefined })
+    // tokenizers keeps [DEC] and [ENC] beside the vocabulary, which is as good.
+    expect(ours.model.vocab).toMatchObject(theirs.model.vocab)
+    expect(words(ours.model.merges)).toEqual(words(theirs.model.merges))
+    const { vocab: _, merges: __, ...settings } = ours.model
+    expect(theirs.model).toMatchObject(settings)
+  })
+
   it("write a model with all of MED's roles as either class", async () => {
     const model = modelFromConfig(preset("blip", "nano", { vocab_size: 12 }))
     const vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[DEC]\n[ENC]\na\nred\ndog\nand\ncat\n"
