@@ -1,5 +1,5 @@
 /**
- * Foreign Parquet and Arrow files, parsed in a child process with a bounded heap and a time limit: a file that makes a library
+ * Foreign Parquet and Arrow files, parsed in a child process with bounded memory and a time limit: a file that makes a library
  * hang or stops its process costs one error and a new child, never the run.
  */
 import { Effect, Semaphore } from "effect"
@@ -51,7 +51,12 @@ const startTimeout_ms = 30_000
 
 const startChild = (limits: Limits, module: URL): ChildProcess => {
   const child = fork(fileURLToPath(module), {
-    execArgv: [`--max-old-space-size=${limits.parser_memory_mib}`, "--permission", "--allow-fs-read=*"],
+    execArgv: [
+      `--max-old-space-size=${limits.parser_memory_mib}`,
+      "--permission",
+      "--allow-fs-read=*",
+      "--allow-worker"
+    ],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
     // Windows starts no process without SystemRoot; nothing else of the environment is the parser's business.

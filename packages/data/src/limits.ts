@@ -32,7 +32,7 @@ export interface Limits {
   readonly arrow_batch_bytes: number
   /** A row group of a foreign Parquet file, uncompressed bytes. */
   readonly parquet_row_group_bytes: number
-  /** Heap of the process that parses foreign files, MiB. */
+  /** Memory that the process which parses foreign files may take, beyond three times the file, MiB. */
   readonly parser_memory_mib: number
   /** Time to parse one shard of a foreign file, milliseconds. */
   readonly parser_timeout_ms: number

@@ -8,13 +8,20 @@
  * Formats, limits and safety are the data room's (PairSource). The data's content is its identity: the same rows under another
  * path are the same source, and nothing downstream runs again.
  */
-import { openPairs, selectColumns } from "@bootlace/data"
-import type { Files, PairBatch, PairOptions } from "@bootlace/data"
+import { defaultLimits, openPairs, selectColumns, withLimits } from "@bootlace/data"
+import type { Files, Limits, PairBatch, PairOptions } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { Source, SourceBatch } from "@bootlace/graph"
 import { Effect, Schema, Stream } from "effect"
 import { resolve } from "node:path"
 import { codeOf, dataFailure } from "./DataFailure.ts"
+
+const limit = Schema.Int.check(Schema.isGreaterThan(0))
+const limits = Schema.Struct(
+  Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, Schema.optionalKey(limit)])) as Readonly<
+    Record<keyof Limits, Schema.optionalKey<typeof limit>>
+  >
+)
 
 const config = Schema.Struct({
   path: Schema.NonEmptyString.annotate({ description: "a file or folder of data, from the pipeline file's folder on" }),
@@ -24,14 +31,18 @@ const config = Schema.Struct({
       text: Schema.optionalKey(Schema.String.annotate({ description: "where the text is; default text, else caption" }))
     }).annotate({ description: "what the columns are called in the data" })
   ),
+  limits: Schema.optionalKey(
+    limits.annotate({ description: "other limits for data that you trust, see docs/security.md" })
+  ),
   verify: Schema.Boolean.annotate({
     description: "decode every image when it is read; false looks at headers only"
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(true)))
 })
 type Config = typeof config.Type
 
-const optionsOf = ({ columns, verify }: Config): PairOptions => ({
+const optionsOf = ({ columns, verify, limits: given }: Config): PairOptions => ({
   images: verify ? "decode" : "header",
+  ...(given === undefined ? {} : { limits: withLimits(given) }),
   ...(columns?.image === undefined ? {} : { image_column: columns.image }),
   ...(columns?.text === undefined ? {} : { text_column: columns.text })
 })

@@ -2,7 +2,7 @@
  * The contract that every operator keeps, checked on a few rows of its own.
  *
  *   all      config errors name their key; a column that isn't there is a NodeError; no tensor is leaked
- *   map      columns as declared; rows out + rejected = rows in, in order; any split, same bytes; empty batch; null rows
+ *   map      columns as declared; the input unchanged; rows out + rejected = rows in, in order; any split, same bytes; empty batch; null rows
  *   route    every row has one port, every row off the first port a reason; any split, same answer
  *   fold     any split, same bytes; snapshot and restore at every split equal an undisturbed run
  *   source   same content and bytes whenever it is opened; unique shard keys; columns and rows as declared
@@ -151,10 +151,12 @@ const rowContract = (
       Effect.flatMap(openRows(operator, given), ({ answer }) => answer(rows))
     )
 
-  it("answers every row as declared, twice the same", async () => {
+  it("answers every row as declared, twice the same, and leaves its input alone", async () => {
+    const given = memory.fingerprintOf(batch)
     const first = await answered(batch)
     first.check(batch.numRows)
     expect((await answered(batch)).key).toBe(first.key)
+    expect(memory.fingerprintOf(batch)).toBe(given)
   })
 
   it("answers an empty batch", async () => {

@@ -17,29 +17,6 @@ nodes:
 `
 
 describe("Guard", () => {
-  const cases: ReadonlyArray<readonly [string, string, RegExp]> = [
-    ["throws", "R230", /threw Error: out of luck/],
-    ["dies", "R230", /threw Error: out of luck/],
-    ["opens", "R230", /threw Error: no such device/],
-    ["fails", "R212", /no good/],
-    ["never", "R232", /no answer within 300ms/],
-    ["short", "R231", /gave 6 rows of out where 7 were expected/],
-    ["long", "R231", /gave 8 rows of out where 7 were expected/],
-    ["nameless", "R231", /gave no column out/],
-    ["twice", "R231", /rejected a row twice/],
-    ["outside", "R231", /rejected row 7 of a batch of 7 rows/]
-  ]
-  for (const [mode, code, detail] of cases) {
-    it.live(`names the node whose operator ${mode}`, () =>
-      Effect.gen(function* () {
-        const error = yield* Effect.flip(run(yield* temporaryFolder, faulty(mode), { call_timeout: "300 millis" }))
-        assert.deepInclude(error, { _tag: "NodeError", code, node: "bad" })
-        assert.match(error.detail, detail)
-        if (mode !== "opens") assert.match(error.shard ?? "", /^[0-9a-f]{64}$/)
-      })
-    )
-  }
-
   it.effect("names the source that throws", () =>
     Effect.gen(function* () {
       knobs.batch = (_, start) => {

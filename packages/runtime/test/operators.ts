@@ -19,6 +19,7 @@ import {
 import { NodeError, Operator } from "@bootlace/graph"
 import type { Files, Registry, SourceBatch } from "@bootlace/graph"
 import { Effect, Schema, Stream } from "effect"
+import { setTimeout as sleep } from "node:timers/promises"
 
 export const knobs = {
   /** Rows per batch that sources give. */
@@ -469,6 +470,7 @@ export const Faulty = Operator.map({
     mode: Schema.Literals([
       "throws",
       "dies",
+      "late",
       "fails",
       "never",
       "short",
@@ -492,6 +494,8 @@ export const Faulty = Operator.map({
             throw new Error("out of luck")
           case "dies":
             return Effect.die(new Error("out of luck"))
+          case "late":
+            return Effect.promise(() => sleep(20).then(() => Promise.reject(new Error("out of luck"))))
           case "fails":
             return Effect.fail(new NodeError({ code: "R212", node, row: 3, detail: "no good" }))
           case "never":
