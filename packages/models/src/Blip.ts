@@ -69,16 +69,21 @@ const blipShapes = (config: BlipConfig): Shapes => {
   }
 }
 
-const imageStates = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): States => {
+const imageStates = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor, kept_BK?: Tensor): States => {
   const { vision_config } = config
-  const hidden = visionStates(weights, "blip", vision_config, pixels_BCHW)
+  const hidden = visionStates(weights, "blip", vision_config, pixels_BCHW, kept_BK)
   const last = postNorm(weights, vision_config, hidden.at(-1)!)
   const class_BD = firstToken(last)
   return { hidden, last, pooled: isPooled(config) ? postNorm(weights, vision_config, class_BD) : class_BD }
 }
 
-const encodeImage = (weights: Weights, config: BlipConfig, pixels_BCHW: Tensor): ImageFeatures => {
-  const { last, pooled } = imageStates(weights, config, pixels_BCHW)
+const encodeImage = (
+  weights: Weights,
+  config: BlipConfig,
+  pixels_BCHW: Tensor,
+  kept_BK: Tensor | undefined
+): ImageFeatures => {
+  const { last, pooled } = imageStates(weights, config, pixels_BCHW, kept_BK)
   return { image_tokens: last, image_embeds: linear(weights, "vision_proj", pooled) }
 }
 
@@ -130,7 +135,7 @@ export const blipModel = (config: BlipConfig): BlipModel => {
     embed_dim: pooled ? config.projection_dim : config.image_text_hidden_size,
     shapes,
     init: (seed, names) => initBlip(config, shapes, seed, names),
-    encodeImage: (weights, pixels_BCHW) => encodeImage(weights, config, pixels_BCHW),
+    encodeImage: (weights, pixels_BCHW, kept_BK) => encodeImage(weights, config, pixels_BCHW, kept_BK),
     encodeText: (weights, text) => encodeText(weights, config, text),
     imageStates: (weights, pixels_BCHW) => imageStates(weights, config, pixels_BCHW),
     textStates: (weights, text) => textStates(weights, config, text),

@@ -38,8 +38,8 @@ const textStates = (weights: Weights, config: ClipTextConfig, text: TokenTensors
   return { hidden, last, pooled: firstToken(last) }
 }
 
-const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor): States => {
-  const hidden = visionStates(weights, "clip", config, pixels_BCHW)
+const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor, kept_BK?: Tensor): States => {
+  const hidden = visionStates(weights, "clip", config, pixels_BCHW, kept_BK)
   const tokens_BND = hidden.at(-1)!
   const pooled = postNorm(weights, config, firstToken(tokens_BND))
   return { hidden, last: postNorm(weights, config, tokens_BND), pooled }
@@ -74,8 +74,8 @@ export const clipModel = (config: ClipConfig): ClipModel => {
     embed_dim: config.projection_dim,
     shapes,
     init: (seed, names) => initClip(config, shapes, seed, names),
-    encodeImage: (weights, pixels_BCHW) => {
-      const { last, pooled } = imageStates(weights, vision_config, pixels_BCHW)
+    encodeImage: (weights, pixels_BCHW, kept_BK) => {
+      const { last, pooled } = imageStates(weights, vision_config, pixels_BCHW, kept_BK)
       return { image_tokens: last, image_embeds: linear(weights, "visual_projection", pooled) }
     },
     encodeText: (weights, text) => linear(weights, "text_projection", textStates(weights, text_config, text).pooled),

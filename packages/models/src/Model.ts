@@ -67,7 +67,8 @@ interface Base {
   readonly shapes: Shapes
   /** Initial weights as the papers' code draws them; `seed` picks the draw. With `names`: only those. */
   readonly init: (seed: number, names?: ReadonlyArray<string>) => Arrays
-  readonly encodeImage: (weights: Weights, pixels_BCHW: Tensor) => ImageFeatures
+  /** With `kept_BK`, int32, of each image only these patches and the class token; a tower without a class token throws. */
+  readonly encodeImage: (weights: Weights, pixels_BCHW: Tensor, kept_BK?: Tensor) => ImageFeatures
   /** [B, E], projected, NOT normalised. */
   readonly encodeText: (weights: Weights, text: TokenTensors) => Tensor
   readonly imageStates: (weights: Weights, pixels_BCHW: Tensor) => States

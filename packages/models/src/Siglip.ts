@@ -52,7 +52,8 @@ export const siglipModel = (config: SiglipConfig): SiglipModel => {
     embed_dim: text_config.projection_size,
     shapes,
     init: (seed, names) => initSiglip(config, shapes, seed, names),
-    encodeImage: (weights, pixels_BCHW) => {
+    encodeImage: (weights, pixels_BCHW, kept_BK) => {
+      if (kept_BK !== undefined) throw new Error("patch dropout needs an image tower with a class token: clip or blip")
       const { last, pooled } = siglipVisionStates(weights, vision_config, pixels_BCHW)
       return { image_tokens: last, image_embeds: pooled }
     },

@@ -97,31 +97,46 @@ export const visionShapes = (family: Family, config: VisionConfig): Shapes => {
   }
 }
 
-const embedPatches = (weights: Weights, family: Family, config: VisionConfig, pixels_BCHW: Tensor): Tensor => {
+const embedPatches = (
+  weights: Weights,
+  family: Family,
+  config: VisionConfig,
+  pixels_BCHW: Tensor,
+  kept_BK: Tensor | undefined
+): Tensor => {
   const { hidden_size: D, patch_size } = config
   const embeddings = "vision_model.embeddings"
   const kernel = weightOf(weights, `${embeddings}.patch_embedding.weight`)
-  const patches = patchify(pixels_BCHW, patch_size)
+  const all = patchify(pixels_BCHW, patch_size)
+  const patches = kept_BK === undefined ? all : tf.gather(all, kept_BK, 1, 1)
   const [B, P] = [dim(patches, 0), dim(patches, 1)]
   const projected = tf.matMul(tf.reshape(patches, [B * P, -1]), tf.reshape(kernel, [D, -1]), false, true)
   const biased =
     family === "blip" ? tf.add(projected, weightOf(weights, `${embeddings}.patch_embedding.bias`)) : projected
   const classes = tf.tile(tf.reshape(weightOf(weights, `${embeddings}.class_embedding`), [1, 1, D]), [B, 1, 1])
   const position = weightOf(weights, `${embeddings}.position_embedding${family === "blip" ? "" : ".weight"}`)
-  return tf.add(tf.concat([classes, tf.reshape(biased, [B, P, D])], 1), tf.reshape(position, [1, P + 1, D]))
+  const tokens = tf.concat([classes, tf.reshape(biased, [B, P, D])], 1)
+  if (kept_BK === undefined) return tf.add(tokens, tf.reshape(position, [1, P + 1, D]))
+  // The class token stands before the patches, so patch p has position p + 1.
+  const places = tf.concat([tf.zeros([B, 1], "int32"), tf.add(kept_BK, tf.scalar(1, "int32"))], 1)
+  return tf.add(tokens, tf.gather(tf.reshape(position, [-1, D]), places))
 }
 
-/** What enters the first block and what leaves each: num_hidden_layers + 1 tensors [B, N, D], before `post_layernorm`. */
+/**
+ * What enters the first block and what leaves each: num_hidden_layers + 1 tensors [B, N, D], before `post_layernorm`. With `kept_BK`,
+ * int32, only these patches of each image are looked at, and N = K + 1 (patch dropout: Li et al. 2023, "FLIP", section 3).
+ */
 export const visionStates = (
   weights: Weights,
   family: Family,
   config: VisionConfig,
-  pixels_BCHW: Tensor
+  pixels_BCHW: Tensor,
+  kept_BK?: Tensor
 ): ReadonlyArray<Tensor> => {
   const S = config.image_size
   if (pixels_BCHW.rank !== 4 || dim(pixels_BCHW, 2) !== S || dim(pixels_BCHW, 3) !== S)
     throw new Error(`expected pixels [B, 3, ${S}, ${S}], got [${pixels_BCHW.shape.join(", ")}]`)
-  let x_BND = embedPatches(weights, family, config, pixels_BCHW)
+  let x_BND = embedPatches(weights, family, config, pixels_BCHW, kept_BK)
   if (family === "clip") x_BND = norm(weights, "vision_model.pre_layrnorm", x_BND, config.layer_norm_eps)
   const states = [x_BND]
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {

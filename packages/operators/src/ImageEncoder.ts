@@ -8,22 +8,54 @@
  * Radford et al. 2021, section 2.4; Li et al. 2022, section 3.1; Zhai et al. 2023 (attention pooling).
  */
 import { l2Normalize } from "@bootlace/models"
+import type { Model, Weights } from "@bootlace/models"
+import type { Tensor } from "@tensorflow/tfjs-core"
 import { Schema } from "effect"
+import { keptPatches } from "./tensor/PatchDropout.ts"
 import { batchSize, normalize, tensorMap } from "./tensor/tensorMap.ts"
+
+const inputs = { image: "image" } as const
+const outputs = { image_embeds: "embedding", image_tokens: "image_tokens" } as const
+
+interface At {
+  readonly model: Model
+  readonly config: { readonly normalize: boolean }
+}
+
+const encode = ({ model, config }: At, weights: Weights, pixels_BCHW: Tensor, kept_BK?: Tensor) => {
+  const { image_embeds, image_tokens } = model.encodeImage(weights, pixels_BCHW, kept_BK)
+  return { image_embeds: config.normalize ? l2Normalize(image_embeds) : image_embeds, image_tokens }
+}
 
 export const ImageEncoder = tensorMap({
   name: "ImageEncoder",
   version: 1,
   description: "Embeds images with the model's vision tower.",
-  config: Schema.Struct({ normalize, batch_size: batchSize }),
+  config: Schema.Struct({
+    normalize,
+    patch_dropout: Schema.optionalKey(
+      Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)).annotate({
+        description: "in Train: share of each image's patches that a step leaves out, at random; for clip and blip"
+      })
+    ),
+    batch_size: batchSize
+  }),
   model: ["clip", "blip", "siglip"],
-  inputs: { image: "image" },
-  outputs: { image_embeds: "embedding", image_tokens: "image_tokens" },
+  inputs,
+  outputs,
   program:
-    ({ model, config }) =>
-    (weights, { image: pixels_BCHW }) => {
-      const { image_embeds, image_tokens } = model.encodeImage(weights, pixels_BCHW)
-      return { image_embeds: config.normalize ? l2Normalize(image_embeds) : image_embeds, image_tokens }
-    },
-  training: "same"
+    (at) =>
+    (weights, { image }) =>
+      encode(at, weights, image),
+  training: {
+    inputs,
+    outputs,
+    feeds: ({ model, config }, step) =>
+      config.patch_dropout === undefined
+        ? {}
+        : { kept: keptPatches(model.image_tokens[0] - 1, config.patch_dropout, step) },
+    program:
+      (at) =>
+      ({ weights, inputs: { image }, feeds }) => ({ columns: encode(at, weights, image, feeds.kept) })
+  }
 })

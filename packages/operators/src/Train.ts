@@ -42,10 +42,10 @@ const wantedOf = (spelled: unknown, label_smoothing: unknown): Wanted | undefine
 }
 
 /** The graph of these objectives. ITM draws its negatives by ITC's similarity, so it brings ITC along. */
-const standardGraph = ({ itc, itm, lm }: Wanted): Record<string, NodeSpec> => {
+const standardGraph = ({ itc, itm, lm }: Wanted, image: NodeConfig): Record<string, NodeSpec> => {
   const image_tokens = "image.image_tokens"
   const text = "pairs.text"
-  const graph: Record<string, NodeSpec> = { image: { op: "ImageEncoder", in: { image: "pairs.image" }, config: {} } }
+  const graph: Record<string, NodeSpec> = { image: { op: "ImageEncoder", in: { image: "pairs.image" }, config: image } }
   if (itc !== undefined || itm !== undefined) {
     graph["text"] = { op: "TextEncoder", in: { text }, config: {} }
     const embeds = { image_embeds: "image.image_embeds", text_embeds: "text.text_embeds" }
@@ -58,12 +58,16 @@ const standardGraph = ({ itc, itm, lm }: Wanted): Record<string, NodeSpec> => {
   return graph
 }
 
+/** Keys that say something of the standard graph. */
+const shorthands = ["objectives", "label_smoothing", "patch_dropout"] as const
+
 const rewrite = (node: NodeSpec): Operator.Rewritten | undefined => {
-  const { objectives: spelled, label_smoothing, ...config } = node.config
+  const { objectives: spelled, label_smoothing, patch_dropout, ...config } = node.config
   const wanted = wantedOf(spelled, label_smoothing)
   if (node.graph !== undefined || wanted === undefined) return undefined
   const minimize = objectives.filter((objective) => wanted[objective] !== undefined).map((each) => losses[each])
-  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted), minimize }
+  const image = patch_dropout === undefined ? {} : { patch_dropout }
+  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted, image), minimize }
   return { nodes: { train }, as: "train" }
 }
 
@@ -79,7 +83,7 @@ export const Train = Operator.train({
   rewrite,
   // A node whose `objectives` stood for its graph has been rewritten without them.
   check: (config, _wired, training) => {
-    const short = (["objectives", "label_smoothing"] as const).filter((key) => config[key] !== undefined)
+    const short = shorthands.filter((key) => config[key] !== undefined)
     const refusal =
       training === undefined || microBatchSize(config) === undefined
         ? undefined
@@ -92,10 +96,10 @@ export const Train = Operator.train({
   body: {
     checkpointEvery: ({ checkpoint_every }) => checkpoint_every,
     open: Effect.fnUntraced(function* ({ node, seed, config, artifacts, graph, datasets, writer }) {
-      const short = config.objectives !== undefined || config.label_smoothing !== undefined
+      const short = shorthands.some((key) => config[key] !== undefined)
       if (short || graph.minimize.length === 0 || artifacts.init === undefined) {
         const detail = short
-          ? "`objectives` and `label_smoothing` stand for a graph; this node has one of its own"
+          ? "`objectives`, `label_smoothing` and `patch_dropout` stand for a graph; this node has one of its own"
           : "expected `init` and either `objectives` or `graph` with `minimize`"
         return yield* new NodeError({ code: "R304", node, detail })
       }

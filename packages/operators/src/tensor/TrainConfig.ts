@@ -68,6 +68,9 @@ export const TrainConfig = Schema.Struct({
         "instead of a graph: the standard one for these losses on `pairs`; as a map with each operator's config"
     })
   ),
+  patch_dropout: Schema.optionalKey(
+    share.annotate({ description: "with objectives: share of each image's patches that a step leaves out (FLIP)" })
+  ),
   label_smoothing: Schema.optionalKey(share.annotate({ description: "of the objective lm; default 0.1" }))
 })
 export type TrainConfig = typeof TrainConfig.Type
