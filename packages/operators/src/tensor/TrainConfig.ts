@@ -1,6 +1,7 @@
 /** What a Train node can be told. What is left out takes the paper's value for the model's architecture. */
 import { Effect, Schema } from "effect"
 import { Augment } from "./Augment.ts"
+import { LoraConfig } from "./Lora.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -49,6 +50,9 @@ export const TrainConfig = Schema.Struct({
     Schema.NonEmptyArray(Schema.String).annotate({
       description: "weights that stay as they are: `image`, `text`, or how their names begin, e.g. [image] for LiT"
     })
+  ),
+  lora: Schema.optionalKey(
+    LoraConfig.annotate({ description: "train low-rank adapters only, merged into the model at the end" })
   ),
   augment: Schema.Union([Schema.Literal("none"), Augment])
     .annotate({ description: "random crops and flips of the images" })

@@ -6,10 +6,15 @@
  *   else    every weight whose name is this, or begins with it and a dot
  */
 import type { Model } from "@bootlace/models"
+import { loraOf } from "./Lora.ts"
+import type { Lora } from "./Lora.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 
 export interface WeightSelection {
   readonly trained: ReadonlyArray<string>
   readonly frozen: ReadonlyArray<string>
+  /** Adapters, which are then all that is trained. */
+  readonly lora?: Lora
 }
 
 /** By the first part of a weight's name, in CLIP, BLIP and SigLIP. */
@@ -21,8 +26,19 @@ const towers: Readonly<Record<string, ReadonlyArray<string>>> = {
 const isNamed = (name: string, start: string): boolean => name === start || name.startsWith(`${start}.`)
 
 /** Throws an Error in words for a person where an entry names no weight, or nothing is left to train. */
-export const selectWeights = ({ shapes, architecture }: Model, freeze: ReadonlyArray<string>): WeightSelection => {
+export const selectWeights = (
+  model: Model,
+  { freeze: given, lora }: Pick<TrainConfig, "freeze" | "lora">,
+  seed: number
+): WeightSelection => {
+  const freeze: ReadonlyArray<string> = given ?? []
+  const { shapes, architecture } = model
   const names = Object.keys(shapes)
+  if (lora !== undefined) {
+    if (freeze.length > 0) throw new Error("freeze: with lora every weight is frozen; say lora.targets instead")
+    const adapters = loraOf(model, lora, seed)
+    return { trained: Object.keys(adapters.initial), frozen: names, lora: adapters }
+  }
   const frozenBy = (entry: string): ReadonlyArray<string> =>
     names.filter((name) => (towers[entry] ?? [entry]).some((start) => isNamed(name, start)))
   const idle = freeze.find((entry) => frozenBy(entry).length === 0)

@@ -8,7 +8,10 @@
 import type { HostTensors, RowLosses, Tensors, TrainingProgram, TrainingTensors } from "@bootlace/engine"
 import type { Columns, PlanNode, StoredType, TrainingGraph, Wire } from "@bootlace/graph"
 import { randomKey } from "@bootlace/models"
+import type { Model } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
+import { withAdapters } from "./Lora.ts"
+import type { Lora } from "./Lora.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { columnTensors } from "./TensorColumn.ts"
 import type { WeightSelection } from "./TrainedWeights.ts"
@@ -180,6 +183,13 @@ const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
   return wanted[0]
 }
 
+/** Trained weights of the encoders, or their adapters. */
+const twinOf = ({ encoderWeights }: Model, trained: ReadonlyArray<string>, lora: Lora | undefined) => {
+  const adapters = lora?.adapters.filter(({ weight }) => encoderWeights.includes(weight)) ?? []
+  const names = new Set([...encoderWeights, ...adapters.flatMap(({ down, up }) => [down, up])])
+  return trained.filter((name) => names.has(name))
+}
+
 export interface Composition {
   /** Which weights are trained; all, where it isn't said. */
   readonly selection?: WeightSelection
@@ -204,9 +214,13 @@ export const composeTraining = (
   const momentum = momentumOf(parts)
 
   const { trained, frozen } = selection ?? { trained: Object.keys(opened.model.shapes), frozen: [] }
+  const lora = selection?.lora
+  const readable = (weights: Tensors): Tensors => (lora === undefined ? weights : withAdapters(lora, weights))
+  const rows = byRowsOf?.(parts, graph)
   const run: TrainingProgram["run"] = (tensors) => {
     const still = Object.fromEntries(frozen.map((weight) => [weight, tensors.weights[weight]!]))
-    const { results } = new Evaluation(parts, { ...tensors, twin: { ...still, ...tensors.twin } })
+    const twin = readable({ ...still, ...tensors.twin })
+    const { results } = new Evaluation(parts, { ...tensors, weights: readable(tensors.weights), twin })
     const { losses, scalars } = lossesAndScalars(results, graph)
     const queued = [...results].map(([node, { enqueue }]) => prefixed(enqueuePrefix + node, enqueue ?? {}))
     return { losses, outputs: Object.assign(scalars, ...queued) as Tensors }
@@ -217,12 +231,17 @@ export const composeTraining = (
       name,
       weights: trained,
       frozen,
-      twin: momentum === undefined ? [] : opened.model.encoderWeights.filter((weight) => !frozen.includes(weight)),
+      twin: momentum === undefined ? [] : twinOf(opened.model, trained, lora),
       state: Object.fromEntries(
         Object.entries(states).map(([array, { shape }]) => [array, { shape, dtype: "float32" as const }])
       ),
       run,
-      ...(byRowsOf === undefined ? {} : { byRows: byRowsOf(parts, graph) })
+      ...(rows && {
+        byRows: {
+          features: (at) => rows.features({ ...at, weights: readable(at.weights) }),
+          block: (at) => rows.block({ ...at, weights: readable(at.weights) })
+        }
+      })
     },
     leaves: leavesOf(parts),
     momentum,

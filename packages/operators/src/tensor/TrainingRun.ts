@@ -11,6 +11,8 @@ import type { ArtifactWriter, Dataset, Metrics, Training, TrainingGraph } from "
 import { Effect, Scope } from "effect"
 import { byRowsOf } from "./CachedTraining.ts"
 import { engineFailure } from "./EngineFailure.ts"
+import { mergeAdapters } from "./Lora.ts"
+import type { Lora } from "./Lora.ts"
 import type { ModelArtifact } from "./ModelArtifact.ts"
 import { writeModel } from "./ModelArtifact.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
@@ -93,6 +95,7 @@ const finalMetrics = (history: History, weights: HostTensors): Metrics => {
 /** Everything that the steps need. */
 interface Opened {
   readonly job: TrainingJob
+  readonly lora: Lora | undefined
   readonly composed: ComposedTraining
   readonly feed: TrainingFeed
   /** Makes a trainer, which lives as long as the training. */
@@ -101,30 +104,33 @@ interface Opened {
 
 /** Opens a training. Fails with R208 where the graph doesn't fit the model. */
 export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
-  const { node, config, start } = job
+  const { node, seed, config, start } = job
   const scope = yield* Effect.scope
   const executor = yield* Engine
-  const composed = yield* Effect.try({
-    try: () =>
-      composeTraining(`Train (node ${node})`, job.graph, start, config.batch_size, {
-        selection: selectWeights(start.model, config.freeze ?? []),
-        ...(microBatchSize(config) === undefined ? {} : { byRowsOf })
-      }),
+  const { selection, composed } = yield* Effect.try({
+    try: () => {
+      const selection = selectWeights(start.model, config, seed)
+      const composition = { selection, ...(microBatchSize(config) === undefined ? {} : { byRowsOf }) }
+      const name = `Train (node ${node})`
+      return { selection, composed: composeTraining(name, job.graph, start, config.batch_size, composition) }
+    },
     catch: (cause) =>
       new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })
   })
   const feed = yield* openFeed(job, composed)
-  const loaded = yield* executor.load(start.weights).pipe(Effect.mapError(engineFailure(node)))
+  const loaded = yield* executor
+    .load({ ...start.weights, ...selection.lora?.initial })
+    .pipe(Effect.mapError(engineFailure(node)))
   const optimizer = optimizerOf(config, start.model, composed.momentum)
   const begin: Opened["begin"] = (from) =>
     loaded
       .train(composed.program, optimizer, from)
       .pipe(Effect.mapError(engineFailure(node)), Effect.provideService(Scope.Scope, scope))
-  return trainingOf({ job, composed, feed, begin })
+  return trainingOf({ job, lora: selection.lora, composed, feed, begin })
 })
 
 /** The trainer is made at the first step, or out of a checkpoint. */
-const trainingOf = ({ job, composed, feed, begin }: Opened): Training<never> => {
+const trainingOf = ({ job, lora, composed, feed, begin }: Opened): Training<never> => {
   const { node, seed, config, start, writer } = job
   const { steps } = config
   const fail = engineFailure(node)
@@ -163,7 +169,8 @@ const trainingOf = ({ job, composed, feed, begin }: Opened): Training<never> => 
       const trainer = yield* current
       const snapshot = yield* trainer.snapshot.pipe(Effect.mapError(fail))
       const trained = config.ema === undefined ? snapshot.weights : snapshot.ema
-      const weights = { ...start.weights, ...trained }
+      const weights =
+        lora === undefined ? { ...start.weights, ...trained } : mergeAdapters(lora, start.weights, trained)
       yield* writeModel(writer, { ...start, weights })
       yield* writer.write("history.json", encodeHistory(history))
       return finalMetrics(history, weights)
