@@ -1,10 +1,11 @@
 /**
- * A trained model by where it is: a node of a run (`latest`, an id or its beginning) or a folder with config.json and
- * model.safetensors.
+ * A trained model by where it is: a node of a run (`latest`, an id or its beginning) or a folder, our own or one of transformers
+ * or open_clip.
  */
-import { ArtifactStore, sha256 } from "@bootlace/data"
+import { ArtifactStore, Files, sha256 } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import type { Artifact, RunRecord } from "@bootlace/graph"
+import type { Artifact, ArtifactWriter, RunRecord } from "@bootlace/graph"
+import { CheckpointError, readCheckpointFolder, readModel, writeModel } from "@bootlace/operators"
 import { Effect } from "effect"
 import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
@@ -14,6 +15,8 @@ import { existingStore } from "./Machinery.ts"
 
 export interface FoundModel {
   readonly artifact: Artifact
+  /** Weights that a checkpoint's class doesn't have, drawn at random: what reads them is no use. */
+  readonly missing: ReadonlyArray<string>
   /** The run that made it and its node there; of a folder nobody knows. */
   readonly origin?: { readonly record: RunRecord; readonly node: string }
 }
@@ -24,25 +27,48 @@ export const splitModel = (model: string): readonly [string, string | undefined]
   return at <= 0 ? [model, undefined] : [model.slice(0, at), model.slice(at + 1)]
 }
 
-const isModelFolder = (path: string): Effect.Effect<boolean> =>
-  Effect.promise(() =>
-    stat(join(path, "config.json")).then(
-      (found) => found.isFile(),
-      () => false
-    )
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false
   )
 
+const isModelFolder = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(async () => (await isFile(join(path, "config.json"))) || isFile(join(path, "open_clip_config.json")))
+
 /** Files of a folder as an artifact: its digest is that of its weights. */
-const folderModel = Effect.fnUntraced(function* (folder: string) {
+const filesModel = Effect.fnUntraced(function* (folder: string) {
   const files = yield* Effect.promise(() => readdir(folder))
   const read = (name: string) =>
     Effect.tryPromise({
       try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
       catch: (cause) => new NodeError({ code: "R401", node: "model", detail: (cause as Error).message })
     })
-  const digest = sha256(yield* read("model.safetensors"))
-  return { artifact: { type: "model", digest, files, read } } satisfies FoundModel
+  const artifact: Artifact = { type: "model", digest: sha256(yield* read("model.safetensors")), files, read }
+  // Read once to see whether these are our own files.
+  yield* readModel("model", artifact)
+  return { artifact, missing: [] } satisfies FoundModel
 })
+
+/** A folder of transformers or open_clip, in our own files. */
+const checkpointModel = Effect.fnUntraced(function* (folder: string) {
+  const { model, weights, vocabulary, missing } = yield* readCheckpointFolder(folder)
+  if (vocabulary === undefined) return yield* usage(`error: ${folder} has no tokenizer`)
+  const files = new Map<string, Uint8Array>()
+  const write: ArtifactWriter["write"] = (name, bytes) => Effect.sync(() => void files.set(name, bytes))
+  yield* writeModel({ write }, { model, weights, vocabulary })
+  const read = (name: string) => Effect.succeed(files.get(name)!)
+  const digest = sha256(files.get("model.safetensors")!)
+  const artifact: Artifact = { type: "model", digest, files: [...files.keys()], read }
+  return { artifact, missing } satisfies FoundModel
+})
+
+const folderModel = (folder: string) =>
+  filesModel(folder).pipe(
+    Effect.catch(() => checkpointModel(folder)),
+    Effect.mapError((error) => (error instanceof CheckpointError ? usage(`error: ${error.message}`) : error)),
+    Effect.provide(Files.layer)
+  )
 
 const runModel = Effect.fnUntraced(function* (root: string, run: string, node: string | undefined) {
   const store = yield* ArtifactStore
@@ -62,7 +88,7 @@ const runModel = Effect.fnUntraced(function* (root: string, run: string, node: s
     )
   const files = committed.files.map((file) => file.name)
   const artifact: Artifact = { type: "model", digest: committed.digest, files, read }
-  return { artifact, origin: { record, node: wanted.node } } satisfies FoundModel
+  return { artifact, missing: [], origin: { record, node: wanted.node } } satisfies FoundModel
 })
 
 /** Without a node, the run's last model. Fails with a message that says what is missing. */

@@ -164,16 +164,34 @@ const scoreOf = Effect.fnUntraced(function* (artifact: Artifact, image: ImageInp
   return { itc_score, match_probability: floatsOf(columnOf(made, "match_probability"))[0]! } satisfies Scored
 }, Effect.scoped)
 
+const reads = {
+  caption: /^text_decoder\./,
+  classify: /^(text_encoder|text_proj|vision_proj)\./,
+  score: /^(text_encoder|text_proj|vision_proj|itm_head)\./
+} as const
+
+/** A class of transformers has some of BLIP's roles: what it lacks would answer at random. */
+const needed = <A, E, R>(what: keyof typeof reads, missing: ReadonlyArray<string>, work: Effect.Effect<A, E, R>) => {
+  const lacking = missing.find((name) => reads[what].test(name))
+  return lacking === undefined
+    ? work
+    : Effect.fail(
+        usage(
+          `error: this checkpoint can't ${what}: it has no weight ${lacking}\nhint: export the model as another class, --as`
+        )
+      )
+}
+
 /** Opens a model for trying. Without a node, the run's last model. Rejects with a message that says what is missing. */
 export const open = async (runOrFolder: string, node?: string, options: OpenOptions = {}): Promise<TrainedModel> => {
-  const { artifact } = await Effect.runPromise(findModel(options.store ?? ".bootlace", runOrFolder, node))
+  const { artifact, missing } = await Effect.runPromise(findModel(options.store ?? ".bootlace", runOrFolder, node))
   const runtime = ManagedRuntime.make(engineMachinery({ engine: options.engine ?? "onnx", threads: options.threads }))
   const close = () => runtime.dispose()
   return {
-    caption: (image) => runtime.runPromise(captionOf(artifact, image)),
+    caption: (image) => runtime.runPromise(needed("caption", missing, captionOf(artifact, image))),
     classify: (image, labels, templates = ["{label}"]) =>
-      runtime.runPromise(classesOf(artifact, image, labels, templates)),
-    score: (image, text) => runtime.runPromise(scoreOf(artifact, image, text)),
+      runtime.runPromise(needed("classify", missing, classesOf(artifact, image, labels, templates))),
+    score: (image, text) => runtime.runPromise(needed("score", missing, scoreOf(artifact, image, text))),
     close,
     [Symbol.asyncDispose]: close
   }

@@ -103,6 +103,22 @@ describe("open", () => {
     assert.isEmpty(readdirSync(folder).filter((name) => name.endsWith(".partial")))
   })
 
+  it("opens what was exported, and refuses what the class has no weights for", async () => {
+    const bin = join(root, "packages", "bootlace", "bin", "bootlace.js")
+    const to = join(folder, "captioner")
+    execFileSync(process.execPath, [bin, "export", "latest:train", "--to", to, "--store", store], { cwd: folder })
+    const captioner = await open(to, undefined, { threads: 1 })
+    try {
+      assert.strictEqual(await captioner.caption(image), await model.caption(image))
+      assert.match(
+        await rejection(captioner.score(image, "a red circle")),
+        /this checkpoint can't score: it has no weight/
+      )
+    } finally {
+      await captioner.close()
+    }
+  })
+
   it("averages the cosines of several sentences about a label", async () => {
     const labels = ["circle", "square"]
     const [red, blue] = await Promise.all(

@@ -30,4 +30,4 @@ export { readCheckpointFolder, type CheckpointFolder } from "./tensor/Checkpoint
 export { exportDtypes, exportHuggingFace } from "./tensor/ExportCheckpoint.ts"
 export type { ExportDtype, ExportedModel, ExportOptions } from "./tensor/ExportCheckpoint.ts"
 export { exportOnnx } from "./tensor/ExportOnnx.ts"
-export { readModel, type ModelArtifact } from "./tensor/ModelArtifact.ts"
+export { readModel, writeModel, type ModelArtifact } from "./tensor/ModelArtifact.ts"
