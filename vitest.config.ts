@@ -14,7 +14,7 @@ export default defineConfig({
           ...shared,
           name: "whole",
           include: ["test/**/*.test.ts", "pipelines/**/*.test.ts"],
-          testTimeout: 300_000
+          testTimeout: 900_000
         }
       }
     ]
