@@ -34,7 +34,7 @@ export const ImageEncoder = tensorMap({
   config: Schema.Struct({
     normalize,
     patch_dropout: Schema.optionalKey(
-      Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)).annotate({
+      Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)).annotate({
         description: "in Train: share of each image's patches that a step leaves out, at random; for clip and blip"
       })
     ),
@@ -50,10 +50,8 @@ export const ImageEncoder = tensorMap({
   training: {
     inputs,
     outputs,
-    feeds: ({ model, config }, step) =>
-      config.patch_dropout === undefined
-        ? {}
-        : { kept: keptPatches(model.image_tokens[0] - 1, config.patch_dropout, step) },
+    feeds: ({ model, config: { patch_dropout = 0 } }, step) =>
+      patch_dropout === 0 ? {} : { kept: keptPatches(model.image_tokens[0] - 1, patch_dropout, step) },
     program:
       (at) =>
       ({ weights, inputs: { image }, feeds }) => ({ columns: encode(at, weights, image, feeds.kept) })

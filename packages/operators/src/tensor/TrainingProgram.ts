@@ -11,7 +11,6 @@ import { randomKey } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import { withAdapters } from "./Lora.ts"
-import type { Lora } from "./Lora.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { columnTensors } from "./TensorColumn.ts"
 import type { WeightSelection } from "./TrainedWeights.ts"
@@ -184,7 +183,7 @@ const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
 }
 
 /** Trained weights of the encoders, or their adapters. */
-const twinOf = ({ encoderWeights }: Model, trained: ReadonlyArray<string>, lora: Lora | undefined) => {
+const twinOf = ({ encoderWeights }: Model, { trained, lora }: WeightSelection) => {
   const adapters = lora?.adapters.filter(({ weight }) => encoderWeights.includes(weight)) ?? []
   const names = new Set([...encoderWeights, ...adapters.flatMap(({ down, up }) => [down, up])])
   return trained.filter((name) => names.has(name))
@@ -195,6 +194,30 @@ export interface Composition {
   readonly selection?: WeightSelection
   /** The same losses by rows, for batches in micro-batches. */
   readonly byRowsOf?: (parts: ReadonlyMap<string, Part>, graph: TrainingGraph) => RowLosses
+}
+
+/** The graph's losses, on the weights as programs read them. */
+const lossesOf = (
+  parts: ReadonlyMap<string, Part>,
+  graph: TrainingGraph,
+  { frozen, lora }: WeightSelection,
+  rows: RowLosses | undefined
+): Pick<TrainingProgram, "run" | "byRows"> => {
+  const readable = (weights: Tensors): Tensors => (lora === undefined ? weights : withAdapters(lora, weights))
+  const run: TrainingProgram["run"] = (tensors) => {
+    const still = Object.fromEntries(frozen.map((weight) => [weight, tensors.weights[weight]!]))
+    const twin = readable({ ...still, ...tensors.twin })
+    const { results } = new Evaluation(parts, { ...tensors, weights: readable(tensors.weights), twin })
+    const { losses, scalars } = lossesAndScalars(results, graph)
+    const queued = [...results].map(([node, { enqueue }]) => prefixed(enqueuePrefix + node, enqueue ?? {}))
+    return { losses, outputs: Object.assign(scalars, ...queued) as Tensors }
+  }
+  if (rows === undefined) return { run }
+  const byRows: RowLosses = {
+    features: (at) => rows.features({ ...at, weights: readable(at.weights) }),
+    block: (at) => rows.block({ ...at, weights: readable(at.weights) })
+  }
+  return { run, byRows }
 }
 
 /** Throws an Error in words for a person where the graph can't be trained with this model. */
@@ -212,36 +235,17 @@ export const composeTraining = (
     StateArray
   >
   const momentum = momentumOf(parts)
-
-  const { trained, frozen } = selection ?? { trained: Object.keys(opened.model.shapes), frozen: [] }
-  const lora = selection?.lora
-  const readable = (weights: Tensors): Tensors => (lora === undefined ? weights : withAdapters(lora, weights))
-  const rows = byRowsOf?.(parts, graph)
-  const run: TrainingProgram["run"] = (tensors) => {
-    const still = Object.fromEntries(frozen.map((weight) => [weight, tensors.weights[weight]!]))
-    const twin = readable({ ...still, ...tensors.twin })
-    const { results } = new Evaluation(parts, { ...tensors, weights: readable(tensors.weights), twin })
-    const { losses, scalars } = lossesAndScalars(results, graph)
-    const queued = [...results].map(([node, { enqueue }]) => prefixed(enqueuePrefix + node, enqueue ?? {}))
-    return { losses, outputs: Object.assign(scalars, ...queued) as Tensors }
-  }
-
+  const own = selection ?? { trained: Object.keys(opened.model.shapes), frozen: [] }
   return {
     program: {
       name,
-      weights: trained,
-      frozen,
-      twin: momentum === undefined ? [] : twinOf(opened.model, trained, lora),
+      weights: own.trained,
+      frozen: own.frozen,
+      twin: momentum === undefined ? [] : twinOf(opened.model, own),
       state: Object.fromEntries(
         Object.entries(states).map(([array, { shape }]) => [array, { shape, dtype: "float32" as const }])
       ),
-      run,
-      ...(rows && {
-        byRows: {
-          features: (at) => rows.features({ ...at, weights: readable(at.weights) }),
-          block: (at) => rows.block({ ...at, weights: readable(at.weights) })
-        }
-      })
+      ...lossesOf(parts, graph, own, byRowsOf?.(parts, graph))
     },
     leaves: leavesOf(parts),
     momentum,
