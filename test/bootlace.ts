@@ -18,6 +18,8 @@ export interface Finished {
 export interface Options {
   readonly cwd?: string
   readonly command?: ReadonlyArray<string>
+  /** Environment variables on top of this process's. */
+  readonly env?: Readonly<Record<string, string>>
   /** kill -9 after this many milliseconds. */
   readonly killAfter_ms?: number
 }
@@ -27,7 +29,7 @@ export const bootlace = (args: ReadonlyArray<string>, options: Options = {}): Pr
     const [program, ...before] = options.command ?? [process.execPath, bin]
     const child = spawn(program!, [...before, ...args], {
       cwd: options.cwd ?? root,
-      env: { ...process.env, NO_COLOR: "1" },
+      env: { ...process.env, NO_COLOR: "1", ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
     const timer =

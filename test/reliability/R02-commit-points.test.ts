@@ -62,8 +62,10 @@ const stopping = (disk: FilesShape, isNext: (point: string) => boolean): FilesSh
   })
 }
 
-const onDisk = (pipeline: MicroPipeline, disk: FilesShape) =>
-  Effect.runPromise(mounted(storeFolder, disk)).then((files) => runMicro({ pipeline, store: storeFolder, files }))
+const onDisk = async (pipeline: MicroPipeline, disk: FilesShape) => {
+  const { record } = await runMicro({ pipeline, store: storeFolder, files: await mounted(storeFolder, disk) })
+  return record
+}
 
 /** Stops at each point once; gives how many there were. */
 const stopAtAll = async (pipeline: MicroPipeline): Promise<number> => {

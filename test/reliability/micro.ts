@@ -21,7 +21,7 @@ export type MicroPipeline = (typeof microPipelines)[number]
 const engine = ManagedRuntime.make(engineMachinery({ engine: "onnx", threads: 1 }))
 
 /** Everything below `folder` is on `disk`, the rest where it is. */
-export const mounted = (folder: string, disk: FilesShape): Effect.Effect<FilesShape> =>
+export const mounted = (folder: string, disk: FilesShape): Promise<FilesShape> =>
   Effect.map(Files, (real) => {
     const at = (path: string): FilesShape => (path.startsWith(folder) ? disk : real)
     const on =
@@ -42,32 +42,40 @@ export const mounted = (folder: string, disk: FilesShape): Effect.Effect<FilesSh
       freeBytes: on((f) => f.freeBytes)
     }
     return files
-  }).pipe(Effect.provide(Files.layer))
+  }).pipe(Effect.provide(Files.layer), Effect.runPromise)
 
 export interface MicroRun {
   readonly pipeline: MicroPipeline
   readonly store: string
   readonly files: FilesShape
-  /** Text of the pipeline instead of the file's. */
-  readonly set?: ReadonlyArray<string>
 }
 
-const onStore = ({ pipeline, set = [] }: MicroRun) =>
+const onStore = ({ pipeline }: MicroRun) =>
   Effect.gen(function* () {
     const file = join(root, "pipelines/micro", `${pipeline}.yaml`)
-    const { plan, directory } = yield* loadPipeline({ file, set, seed: undefined, noConfig: true })
+    const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, noConfig: true })
     const { numerics } = yield* Engine
     return yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics })
   })
 
-/** One run as a process of its own would do it; undefined where it did not end well. */
-export const runMicro = async (run: MicroRun): Promise<RunRecord | undefined> => {
+export interface MicroEnded {
+  /** Undefined where the run did not end well. */
+  readonly record: RunRecord | undefined
+  readonly error: string
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** One run as a process of its own would do it. */
+export const runMicro = async (run: MicroRun): Promise<MicroEnded> => {
+  const warnings: Array<string> = []
+  const logger = Logger.make(({ message }) => void warnings.push(String(message)))
   const store = ArtifactStore.layer(run.store, { isAlive: () => false })
   const services = Layer.mergeAll(
     Layer.provideMerge(store, Layer.succeed(Files, run.files)),
     Progress.layer,
-    Logger.layer([])
+    Logger.layer([logger])
   )
   const exit = await engine.runPromiseExit(Effect.provide(onStore(run), services, { local: true }))
-  return Exit.isSuccess(exit) ? exit.value : undefined
+  if (Exit.isSuccess(exit)) return { record: exit.value, error: "", warnings }
+  return { record: undefined, error: String(exit.cause), warnings }
 }

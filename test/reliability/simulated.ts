@@ -4,17 +4,19 @@
  * A run is given a disk and a fault; what it says, what it warns of and how it ended come back. Nothing is shared between two
  * runs but the disk, as between two processes.
  */
-import { ArtifactStore, Files } from "@bootlace/data"
+import { ArtifactStore, Files, hashFile } from "@bootlace/data"
 import type { FilesShape } from "@bootlace/data"
 import { readPipeline } from "@bootlace/graph"
 import type { RunRecord } from "@bootlace/graph"
 import { Progress, runPlan } from "@bootlace/runtime"
 import type { RunOptions } from "@bootlace/runtime"
-import { Effect, Exit, Layer, Logger } from "effect"
+import { Clock, Effect, Exit, Layer, Logger } from "effect"
 import { makeMemoryDisk } from "../../packages/data/test/memoryFiles.ts"
 import { registry } from "../../packages/runtime/test/operators.ts"
 
 export const storeFolder = "/disk/store"
+
+export const systemClock = Effect.runSync(Clock.Clock)
 
 export interface Ended {
   /** Undefined where the run did not end well. */
@@ -24,7 +26,12 @@ export interface Ended {
   readonly warnings: ReadonlyArray<string>
 }
 
-export const simulate = async (files: FilesShape, yaml: string, options: RunOptions = {}): Promise<Ended> => {
+export const simulate = async (
+  files: FilesShape,
+  yaml: string,
+  options: RunOptions = {},
+  clock: Clock.Clock = systemClock
+): Promise<Ended> => {
   const warnings: Array<string> = []
   const logger = Logger.make(({ message }) => void warnings.push(String(message)))
   const store = ArtifactStore.layer(storeFolder, { isAlive: () => false })
@@ -33,10 +40,27 @@ export const simulate = async (files: FilesShape, yaml: string, options: RunOpti
     Effect.flatMap((plan) => runPlan(plan, options)),
     Effect.provide(services),
     Effect.provide(Logger.layer([logger])),
+    Effect.provideService(Clock.Clock, clock),
     Effect.runPromiseExit
   )
   if (Exit.isSuccess(exit)) return { record: exit.value, error: "", warnings }
   return { record: undefined, error: String(exit.cause), warnings }
+}
+
+/** sha256 of every file of the store's artifacts, by path. */
+export const artifactFiles = (files: FilesShape): Promise<Readonly<Record<string, string>>> => {
+  const folder = `${storeFolder}/artifacts`
+  const hashes = Effect.gen(function* () {
+    const found: Record<string, string> = {}
+    for (const key of yield* files.list(folder)) {
+      for (const name of yield* files.list(`${folder}/${key}`)) {
+        const path = `${folder}/${key}/${name}`
+        found[path] = yield* Effect.provideService(hashFile(path), Files, files)
+      }
+    }
+    return found
+  })
+  return Effect.runPromise(hashes)
 }
 
 /** What an undisturbed run makes. */

@@ -1,9 +1,9 @@
 /**
  * The process: arguments in, exit code out, signals.
  *
- * The first SIGINT or SIGTERM interrupts the run, which leaves what is committed and says how to resume; if that takes more
- * than a second and a half, or at the second signal, the process ends at once. Artifacts are committed by rename, so nothing
- * half-written can be taken for a result.
+ * The first SIGINT, SIGTERM or SIGHUP interrupts the run, which leaves what is committed and says how to resume; if that takes
+ * more than a second and a half, or at the second signal, the process ends at once. A reader of stderr that has gone counts as
+ * a signal, too. Artifacts are committed by rename, so nothing half-written can be taken for a result.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import { runCommandLine } from "./cli/CommandLine.ts"
 import { commandLine, exitCodeOf, failureText } from "./Failure.ts"
 
 const args = process.argv.slice(2)
-const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const
+const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 let signalled: keyof typeof signalCodes | undefined
 
 const say = (text: string): void => {
@@ -31,13 +31,15 @@ const farewell = (signal: keyof typeof signalCodes): number => {
 }
 
 const stop = (signal: keyof typeof signalCodes): void => {
-  if (signalled !== undefined) process.exit(signalCodes[signal])
+  if (signalled !== undefined) process.exit(farewell(signal))
   signalled = signal
   Effect.runFork(Fiber.interrupt(fiber))
   setTimeout(() => process.exit(farewell(signal)), 1500).unref()
 }
 process.on("SIGINT", stop)
 process.on("SIGTERM", stop)
+process.on("SIGHUP", stop)
+process.stderr.on("error", () => signalled ?? stop("SIGPIPE"))
 
 const codeOf = (exit: Exit.Exit<void, unknown>): number => {
   if (signalled !== undefined) return farewell(signalled)

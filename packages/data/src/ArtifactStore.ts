@@ -183,24 +183,25 @@ const make = Effect.fnUntraced(function* (folder: string, options: Options) {
     yield* checkKey(key)
     if ((yield* files.stat(folderOf(key))) === undefined) return
     const gone = yield* tmpFolder
-    yield* files.rename(folderOf(key), gone)
+    const renamed = yield* Effect.result(files.rename(folderOf(key), gone))
+    // Another process may have removed it meanwhile.
+    if (renamed._tag === "Failure") return renamed.failure.code === "Missing" ? undefined : yield* renamed.failure
     yield* files.fsyncFolder(artifacts)
     yield* files.remove(gone)
   })
 
-  const dropCorrupted = <A>(
-    key: string,
-    effect: Effect.Effect<A, DataError>
-  ): Effect.Effect<A | undefined, DataError> =>
-    Effect.catchIf(
-      effect,
-      (error) => error.code === "Corrupted",
-      (error) =>
-        Effect.logWarning(`artifact ${key} is damaged and will be made again: ${error.message}`).pipe(
-          Effect.andThen(remove(key)),
-          Effect.as(undefined)
-        )
-    )
+  /** What another process removes meanwhile is absent, and what it replaces is damaged only if a second look says so, too. */
+  const dropCorrupted = Effect.fnUntraced(function* <A>(key: string, effect: Effect.Effect<A, DataError>) {
+    let seen = yield* Effect.result(effect)
+    if (seen._tag === "Failure" && seen.failure.code === "Corrupted") seen = yield* Effect.result(effect)
+    if (seen._tag === "Success") return seen.success
+    const { failure } = seen
+    if (failure.code === "Missing") return undefined
+    if (failure.code !== "Corrupted") return yield* failure
+    yield* Effect.logWarning(`artifact ${key} is damaged and will be made again: ${failure.message}`)
+    yield* remove(key)
+    return undefined
+  })
 
   const verified = new Set<string>()
 

@@ -3,7 +3,7 @@
  * one costs the steps since the one before; all go once the result itself is committed.
  */
 import { keyOf } from "@bootlace/data"
-import type { DataError } from "@bootlace/data"
+import type { ArtifactStoreShape, DataError } from "@bootlace/data"
 import type { Files, NodeError } from "@bootlace/graph"
 import { Effect } from "effect"
 import { ensureSpace } from "./DiskSpace.ts"
@@ -11,6 +11,15 @@ import { callOperator, storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"
 
 const kept = 2
+
+/** Removes checkpoints whose result is in the store: their process was killed between committing it and clearing them. */
+export const sweepCheckpoints = Effect.fnUntraced(function* (store: ArtifactStoreShape) {
+  const keys = new Set(yield* store.list)
+  for (const key of keys) {
+    const meta = (yield* store.peek(key))?.meta
+    if (meta?.["type"] === "checkpoint" && keys.has(String(meta["of"]))) yield* store.remove(key)
+  }
+})
 
 interface Restorable<R> {
   readonly restore: (files: Files) => Effect.Effect<void, NodeError, R>
@@ -60,13 +69,26 @@ export class Checkpoints {
     const { store } = this.#session
     const key = this.#keyAt(at)
     return this.#stored(
-      Effect.gen(function* () {
+      Effect.gen({ self: this }, function* () {
         const artifact = (yield* store.peek(key)) && (yield* store.open(key))
         if (artifact === undefined) return undefined
+        const { of, at: made } = artifact.meta as { readonly of?: unknown; readonly at?: unknown }
+        if (of !== this.#key || made !== at) {
+          yield* Effect.logWarning(
+            `${this.#node}: checkpoint ${at} is not usable: it was made at ${String(made)} of ${String(of)}`
+          )
+          return undefined
+        }
         const files: Record<string, Uint8Array> = {}
         for (const { name } of artifact.files) files[name] = yield* artifact.read(name)
         return files
-      })
+      }).pipe(
+        // Another process with the same task may be done with it and have removed it.
+        Effect.catchIf(
+          (error) => error.code === "Missing",
+          () => Effect.succeed(undefined)
+        )
+      )
     )
   }
 

@@ -12,6 +12,7 @@ import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/g
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import { runChain } from "./Chain.ts"
+import { sweepCheckpoints } from "./Checkpoint.ts"
 import { ensureSpace } from "./DiskSpace.ts"
 import { runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
@@ -162,6 +163,7 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   yield* lockPlan(store.root, plan.hash, options.wait ?? false)
   const sources = yield* openSources<R>(layout, settings)
   const { start, before } = yield* startRun(store.root, plan.hash)
+  if (before !== undefined) yield* storing(wholeRun)(sweepCheckpoints(store))
   const artifacts = new Map<string, CommittedArtifact>()
   const keys = keysOf(layout, settings, sources, artifacts)
   const recorder = new Recorder(layout, keys, events, before)

@@ -4,6 +4,7 @@
  * The parts are those of the engine's TrainingSnapshot; floats are stored as they are, so a resumed training gives the bytes
  * of an undisturbed one.
  */
+import { firstNonFinite } from "@bootlace/engine"
 import type { HostTensors, TrainingSnapshot } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Files, Metrics } from "@bootlace/graph"
@@ -18,6 +19,16 @@ export type History = Array<Metrics>
 
 const tensorFile = "training.safetensors"
 const historyFile = "history.json"
+
+/** What the engine refuses in a checkpoint: tensors of other names or shapes than the training's. */
+export const unfit = (error: NodeError): NodeError =>
+  error.code === "R502"
+    ? new NodeError({
+        code: "R402",
+        node: error.node,
+        detail: `${tensorFile} doesn't fit this training: ${error.detail}`
+      })
+    : error
 
 /** A line a step, so that histories compare well. */
 export const encodeHistory = (history: History): Uint8Array =>
@@ -38,7 +49,7 @@ const partOf = (tensors: HostTensors, part: Part): HostTensors =>
       .map(([name, tensor]) => [name.slice(part.length + 1), tensor])
   )
 
-/** Fails with R402 on files that `encodeCheckpoint` didn't write. */
+/** Fails with R402 on files that `encodeCheckpoint` didn't write, and on numbers that no training goes on from. */
 export const decodeCheckpoint = (node: string, files: Files) =>
   Effect.try({
     try: () => {
@@ -48,6 +59,8 @@ export const decodeCheckpoint = (node: string, files: Files) =>
       }
       const history = JSON.parse(new TextDecoder().decode(historyBytes)) as History
       const tensors = decodeTensors(tensorBytes, tensorFile)
+      const bad = firstNonFinite(tensors)
+      if (bad !== undefined) throw new Error(`${tensorFile}: ${bad}`)
       const snapshot: TrainingSnapshot = {
         step: history.length,
         weights: partOf(tensors, "weights"),

@@ -17,7 +17,7 @@ import type { ModelArtifact } from "./ModelArtifact.ts"
 import { writeModel } from "./ModelArtifact.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import { selectWeights } from "./TrainedWeights.ts"
-import { decodeCheckpoint, encodeCheckpoint, encodeHistory } from "./TrainingFiles.ts"
+import { decodeCheckpoint, encodeCheckpoint, encodeHistory, unfit } from "./TrainingFiles.ts"
 import type { History } from "./TrainingFiles.ts"
 import { composeTraining, enqueuePrefix } from "./TrainingProgram.ts"
 import type { ComposedTraining } from "./TrainingProgram.ts"
@@ -162,7 +162,7 @@ const trainingOf = ({ job, lora, composed, feed, begin }: Opened): Training<neve
     }),
     restore: Effect.fnUntraced(function* (files) {
       const checkpoint = yield* decodeCheckpoint(node, files)
-      trainer = yield* begin({ _tag: "Resumed", snapshot: checkpoint.snapshot })
+      trainer = yield* begin({ _tag: "Resumed", snapshot: checkpoint.snapshot }).pipe(Effect.mapError(unfit))
       history = checkpoint.history
     }),
     finish: Effect.gen(function* () {
