@@ -80,6 +80,6 @@ describe("kill -9", () => {
         `${kills} kills, each of ${microPipelines.length} pipelines; ${stores} finished stores, 0 differ in any byte`
       )
     },
-    patience(240_000)
+    patience(600_000)
   )
 })

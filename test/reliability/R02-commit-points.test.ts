@@ -120,6 +120,6 @@ describe("a run stopped at a commit point", () => {
       const points = await stopAtAll(pipeline)
       figure("R2", `micro/${pipeline} stopped at each of ${points} named points: 0 ended differently`)
     },
-    patience(180_000)
+    patience(300_000)
   )
 })

@@ -118,6 +118,6 @@ describe("a run that is told to stop", () => {
       assert.deepStrictEqual(readdirSync(join(store, "locks")), [])
       figure("R23", `${figures.join("; ")}; parent killed, gone after ${seconds.toFixed(2)} s; 0 ended differently`)
     },
-    patience(180_000)
+    patience(300_000)
   )
 })
