@@ -69,7 +69,7 @@ export const makeMemoryDisk = (): MemoryDisk => {
     parent(path).set(basename(path), folder())
   }
   const files: FilesShape = {
-    read: (path) => run(path, () => need(path, "file").bytes),
+    read: (path) => run(path, () => need(path, "file").bytes.slice()),
     open: (path) =>
       run(path, () => {
         const { bytes } = need(path, "file")

@@ -172,9 +172,17 @@ export interface LoadedModel {
   readonly weights: Effect.Effect<HostTensors, EngineError>
 }
 
+export interface LoadOptions {
+  /**
+   * The executor may take the arrays' memory over instead of copying it, so that a model is held once and not twice. They are not
+   * to be used afterwards; nor is anything else in their buffers.
+   */
+  readonly transfer?: boolean
+}
+
 export interface Executor {
   readonly name: "onnx" | "eager"
   /** Everything that can change a bit of a result: engine and version, instruction set, threads, precision. Goes into cache keys. */
   readonly numerics: string
-  readonly load: (weights: HostTensors) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>
+  readonly load: (weights: HostTensors, options?: LoadOptions) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>
 }

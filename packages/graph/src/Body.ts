@@ -21,12 +21,18 @@ export interface Artifact {
   /** sha256 of its manifest: its identity. */
   readonly digest: string
   readonly files: ReadonlyArray<string>
+  /** The bytes are the caller's own. */
   readonly read: (name: string) => Effect.Effect<Uint8Array, NodeError>
 }
 
 /** Where a fold or train puts the files of the artifact it makes; committed by the runtime after `finish`. */
 export interface ArtifactWriter {
-  readonly write: (name: string, bytes: Uint8Array, rows?: number) => Effect.Effect<void, NodeError>
+  /** Parts are written one after the other, so that a large file need not be joined in memory. */
+  readonly write: (
+    name: string,
+    bytes: Uint8Array | ReadonlyArray<Uint8Array>,
+    rows?: number
+  ) => Effect.Effect<void, NodeError>
 }
 
 export interface OpenContext<Config = unknown> {

@@ -88,8 +88,7 @@ const siglipConfig = (config: SiglipConfig, ids: TextIds) => ({
   vision_config: { ...config.vision_config, model_type: "siglip_vision_model", num_channels: 3 }
 })
 
-/** `image_processor` is left out: who opens the folder has a processor of their own. */
-const configWritten = ({ image_processor: _, ...config }: ModelConfig, ids: TextIds) => {
+const configWritten = (config: ModelConfig, ids: TextIds) => {
   if (config.model_type === "siglip") return siglipConfig(config, ids)
   return config.model_type === "clip" ? clipConfig(config, ids) : blipConfig(config, ids)
 }
@@ -124,5 +123,7 @@ export const toHuggingFace = (model: Model, ids: TextIds, as: HuggingFaceClass =
     const theirs = namers[as](name)
     return theirs === undefined ? [] : [[name, theirs]]
   })
-  return { class: as, config: { ...written, architectures: [as], dtype: "float32" }, names: Object.fromEntries(names) }
+  // Who opens the folder has an image processor of their own.
+  const config = { ...written, image_processor: undefined, architectures: [as], dtype: "float32" }
+  return { class: as, config, names: Object.fromEntries(names) }
 }

@@ -22,7 +22,7 @@ export const artifactOf = (type: ArtifactType, files: Files): Artifact => ({
     const bytes = files[name]
     return bytes === undefined
       ? Effect.fail(new NodeError({ code: "R401", node: "test", detail: `no file ${name}` }))
-      : Effect.succeed(bytes)
+      : Effect.sync(() => bytes.slice())
   }
 })
 
@@ -32,7 +32,7 @@ export const memoryWriter = () => {
     write: (name, bytes) =>
       Effect.sync(() => {
         if (files[name] !== undefined) throw new Error(`${name} was written twice`)
-        files[name] = bytes
+        files[name] = bytes instanceof Uint8Array ? bytes : new Uint8Array(Buffer.concat(bytes))
       })
   }
   return { files, writer }

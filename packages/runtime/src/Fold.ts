@@ -55,7 +55,8 @@ const drainsOf = ({ layout }: Session, node: PlanNode): ReadonlyArray<Drain> => 
 export const writerOf = (node: string, draft: Draft, onWrite: () => void): ArtifactWriter => ({
   write: (name, bytes, rows) => {
     onWrite()
-    const schema = (): string => (name.endsWith(".arrow") ? schemaHash(decodeShard(bytes, name)[0]!.schema) : "")
+    const whole = (): Uint8Array => (bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes))
+    const schema = (): string => (name.endsWith(".arrow") ? schemaHash(decodeShard(whole(), name)[0]!.schema) : "")
     return storing({ node })(
       Effect.suspend(() => draft.write(name, bytes, rows === undefined ? undefined : { rows, schema: schema() }))
     )

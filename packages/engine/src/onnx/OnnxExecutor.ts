@@ -6,7 +6,7 @@ import { Effect, Semaphore } from "effect"
 import type { Scope } from "effect"
 import { EngineError } from "../EngineError.ts"
 import { checkTensors, pick } from "../CheckTensors.ts"
-import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
 import { instructionSet } from "../InstructionSet.ts"
 import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "./Compile.ts"
@@ -33,10 +33,19 @@ export const onnxExecutor = (client: SessionClient, { threads }: OnnxOptions): E
   return {
     name: "onnx",
     numerics: `onnxruntime-node ${client.version} cpu ${instructionSet()} threads=${threads} fp32`,
-    load: (weights) => loadModel(client, lock, weights)
+    load: (weights, options) => loadModel(client, lock, options?.transfer === true ? weights : copied(weights))
   }
 }
 
+const copied = (weights: HostTensors): HostTensors =>
+  mapTensors(weights, (tensor) => ({ ...tensor, data: tensor.data.slice() }))
+
+/** Cloning a message would hold all weights three times for a moment, so their memory is moved. */
+const buffersOf = (weights: HostTensors): ReadonlyArray<ArrayBuffer> => [
+  ...new Set(Object.values(weights).map(({ data }) => data.buffer as ArrayBuffer))
+]
+
+/** `given` is the executor's own. */
 const loadModel = (
   client: SessionClient,
   lock: Semaphore.Semaphore,
@@ -47,7 +56,7 @@ const loadModel = (
     const specs = specsOf(given)
     const packed: TrainedModel["packed"] = { as: undefined }
     yield* checkTensors("load", "weight", given)
-    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) })
+    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) }, buffersOf(given))
     yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
     const cache = yield* makeSessionCache(client)
     const read = client.ask("weights", { _tag: "Read", space, prefix: "w:" })

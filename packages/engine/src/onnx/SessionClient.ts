@@ -10,8 +10,12 @@ import type { Command, FromWorker, Reply, Request, Started, WorkerOptions } from
 export type SessionOptions = Pick<WorkerOptions, "threads">
 
 export interface SessionClient extends Started {
-  /** `program` names the error, if there is one. */
-  readonly ask: (program: string, command: Command) => Effect.Effect<HostTensors, EngineError>
+  /** `program` names the error, if there is one. `moved` buffers go to the worker as they are, all others as copies. */
+  readonly ask: (
+    program: string,
+    command: Command,
+    moved?: ReadonlyArray<ArrayBuffer>
+  ) => Effect.Effect<HostTensors, EngineError>
   /** Ends the worker after the call it is in; calls that wait behind that one fail. */
   readonly stop: Effect.Effect<void>
 }
@@ -54,7 +58,7 @@ const start = (options: SessionOptions): Effect.Effect<SessionClient, EngineErro
         resume(
           Effect.succeed({
             version: message.version,
-            ask: (program, command) => calls.ask(program, command),
+            ask: (program, command, moved) => calls.ask(program, command, moved),
             stop: calls.stop
           })
         )
@@ -77,12 +81,16 @@ class Calls {
     this.#cells = cells
   }
 
-  ask(program: string, command: Command): Effect.Effect<HostTensors, EngineError> {
+  ask(
+    program: string,
+    command: Command,
+    moved: ReadonlyArray<ArrayBuffer> = []
+  ): Effect.Effect<HostTensors, EngineError> {
     return Effect.callback((resume) => {
       if (this.#ended !== undefined) return resume(gone(program, this.#ended))
       const id = ++this.#ids
       this.#waiting.set(id, { program, resume })
-      this.#send({ id, command })
+      this.#send({ id, command }, moved)
     })
   }
 
@@ -115,9 +123,9 @@ class Calls {
     Atomics.wait(this.#cells, cell.busy, 1)
   }
 
-  #send(request: Request): void {
+  #send(request: Request, moved: ReadonlyArray<ArrayBuffer> = []): void {
     this.#worker.ref()
-    this.#worker.postMessage(request)
+    this.#worker.postMessage(request, moved)
   }
 }
 

@@ -48,8 +48,9 @@ const make = Effect.gen(function* () {
   const load = Effect.fnUntraced(function* (digest: string) {
     const { node, artifact } = sources.get(digest)!
     const file = artifact === undefined ? undefined : yield* readModel(node, artifact)
-    const loaded = yield* executor.load(file?.weights ?? {}).pipe(Effect.mapError(engineFailure(node)))
     // The host keeps no second copy of the weights.
+    const moved = executor.load(file?.weights ?? {}, { transfer: true })
+    const loaded = yield* moved.pipe(Effect.mapError(engineFailure(node)))
     const opened = file && { model: file.model, tokenizer: file.tokenizer, vocabulary: file.vocabulary }
     return { opened, loaded, program: memo<Program>() } satisfies RunnableModel
   })

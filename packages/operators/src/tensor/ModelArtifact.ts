@@ -10,7 +10,7 @@ import type { Artifact, ArtifactWriter } from "@bootlace/graph"
 import { modelFromConfig, preprocessorConfig, tokenizerOf } from "@bootlace/models"
 import type { Model, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
-import { decodeTensors, encodeTensors } from "./TensorFile.ts"
+import { decodeTensors, tensorParts } from "./TensorFile.ts"
 
 /** What the host needs of a model; its weights live in the executor. */
 export interface OpenModel {
@@ -39,7 +39,7 @@ const checkWeights = (model: Model, weights: HostTensors): void => {
   if (extra !== undefined) throw new Error(`model.safetensors has a weight ${extra} that the config doesn't know`)
 }
 
-/** Reads the whole artifact. Fails with R401 when its files don't fit together. */
+/** Reads the whole artifact; the weights are parts of one buffer, held once. Fails with R401 when its files don't fit together. */
 export const readModel = Effect.fnUntraced(function* (node: string, artifact: Artifact) {
   const text = yield* artifact.read("vocab.txt")
   const config = yield* artifact.read("config.json")
@@ -48,7 +48,7 @@ export const readModel = Effect.fnUntraced(function* (node: string, artifact: Ar
     try: (): ModelArtifact => {
       const model = modelFromConfig(parseJson(config, defaultLimits, { file: "config.json" }))
       const vocabulary = new TextDecoder().decode(text)
-      const weights = decodeTensors(tensors, "model.safetensors")
+      const weights = decodeTensors(tensors, "model.safetensors", true)
       checkWeights(model, weights)
       return { model, tokenizer: tokenizerOf(model, vocabulary, { literal: true }), vocabulary, weights }
     },
@@ -65,5 +65,5 @@ export const writeModel = Effect.fnUntraced(function* (
   yield* writer.write("config.json", json(model.config))
   yield* writer.write("preprocessor_config.json", json(preprocessorConfig(model)))
   yield* writer.write("vocab.txt", new TextEncoder().encode(vocabulary))
-  yield* writer.write("model.safetensors", encodeTensors(weights))
+  yield* writer.write("model.safetensors", tensorParts(weights))
 })

@@ -5,13 +5,17 @@ import type { DType, HostTensor, HostTensors } from "@bootlace/engine"
 
 const stored = { float32: "F32", int32: "I32", bool: "BOOL" } as const satisfies Record<DType, Dtype>
 
-/** Equal tensors give equal bytes. */
-export const encodeTensors = (tensors: HostTensors): Uint8Array<ArrayBuffer> => {
-  const parts = encodeSafetensors(
+/** The file in parts, of which the large ones are the tensors' own memory. Equal tensors give equal bytes. */
+export const tensorParts = (tensors: HostTensors): ReadonlyArray<Uint8Array> =>
+  encodeSafetensors(
     Object.fromEntries(
       Object.entries(tensors).map(([name, { dtype, shape, data }]) => [name, { dtype: stored[dtype], shape, data }])
     )
   )
+
+/** The file in one piece. */
+export const encodeTensors = (tensors: HostTensors): Uint8Array<ArrayBuffer> => {
+  const parts = tensorParts(tensors)
   const bytes = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
   let at = 0
   for (const part of parts) {
@@ -21,13 +25,13 @@ export const encodeTensors = (tensors: HostTensors): Uint8Array<ArrayBuffer> => 
   return bytes
 }
 
-/** A copy, so that it is aligned to its elements whatever the file's place in memory. */
-const decode = (name: string, { dtype, shape }: TensorInfo, bytes: Uint8Array<ArrayBuffer>): HostTensor => {
+const decode = (name: string, { dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor => {
+  const { buffer, byteOffset, byteLength } = bytes
   switch (dtype) {
     case "F32":
-      return { dtype: "float32", shape, data: new Float32Array(bytes.buffer) }
+      return { dtype: "float32", shape, data: new Float32Array(buffer, byteOffset, byteLength / 4) }
     case "I32":
-      return { dtype: "int32", shape, data: new Int32Array(bytes.buffer) }
+      return { dtype: "int32", shape, data: new Int32Array(buffer, byteOffset, byteLength / 4) }
     case "BOOL":
       return { dtype: "bool", shape, data: bytes }
     default:
@@ -35,8 +39,11 @@ const decode = (name: string, { dtype, shape }: TensorInfo, bytes: Uint8Array<Ar
   }
 }
 
-/** Throws a DataError, or an Error for a dtype that `encodeTensors` never writes. */
-export const decodeTensors = (bytes: Uint8Array, file: string): HostTensors => {
+/**
+ * `in_place`: the tensors are parts of `bytes` where these are aligned to elements, so that a large file is in memory once; else
+ * each is a copy. Throws a DataError, or an Error for a dtype that `encodeTensors` never writes.
+ */
+export const decodeTensors = (bytes: Uint8Array, file: string, in_place = false): HostTensors => {
   const length = bytes.length < 8 ? 0 : Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (8 + length > bytes.length)
     throw new Error(`${file} is cut: its header of ${length} bytes is longer than the file`)
@@ -44,7 +51,9 @@ export const decodeTensors = (bytes: Uint8Array, file: string): HostTensors => {
   const tensors: Record<string, HostTensor> = {}
   for (const [name, info] of header.tensors) {
     const start = 8 + length + info.offset
-    tensors[name] = decode(name, info, new Uint8Array(bytes.subarray(start, start + info.byteLength)))
+    const part = bytes.subarray(start, start + info.byteLength)
+    const isAligned = part.byteOffset % 4 === 0
+    tensors[name] = decode(name, info, in_place && isAligned ? part : new Uint8Array(part))
   }
   return tensors
 }
