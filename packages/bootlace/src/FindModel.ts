@@ -55,9 +55,11 @@ const checkpointModel = Effect.fnUntraced(function* (folder: string) {
   const { model, weights, vocabulary, missing } = yield* readCheckpointFolder(folder)
   if (vocabulary === undefined) return yield* usage(`error: ${folder} has no tokenizer`)
   const files = new Map<string, Uint8Array>()
-  const write: ArtifactWriter["write"] = (name, bytes) => Effect.sync(() => void files.set(name, bytes))
+  const write: ArtifactWriter["write"] = (name, bytes) =>
+    Effect.sync(() => void files.set(name, bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes)))
   yield* writeModel({ write }, { model, weights, vocabulary })
-  const read = (name: string) => Effect.succeed(files.get(name)!)
+  // A copy: loading a model takes over the memory that it is read into.
+  const read = (name: string) => Effect.sync(() => new Uint8Array(files.get(name)!))
   const digest = sha256(files.get("model.safetensors")!)
   const artifact: Artifact = { type: "model", digest, files: [...files.keys()], read }
   return { artifact, missing } satisfies FoundModel
