@@ -19,6 +19,8 @@ export interface RowPlace {
   readonly values: Readonly<Record<string, Told>>
   /** Why a route sent it to this port, or why it was put aside. */
   readonly reason: string | undefined
+  /** Where the bytes are that the node could not use: the key of the source's shard, and the row in it, rejected rows counted. */
+  readonly bytes: { readonly shard: string; readonly row: number } | undefined
   /** Nodes that read this row set as data: trainings, folds and what derives rows from it. */
   readonly readers: ReadonlyArray<string>
 }
@@ -91,6 +93,9 @@ const reasonOf = (line: Line | undefined): string | undefined => {
   return `${code === undefined ? "" : `${String(code)} `}${String(reason)}${scored}`
 }
 
+const bytesOf = ({ shard, row }: Line): RowPlace["bytes"] =>
+  typeof shard === "string" && typeof row === "number" ? { shard, row } : undefined
+
 /** The rows of a run whose ids begin with `beginning`; usually one. Reads ids and small columns of every row set. */
 export const rowHistories = Effect.fnUntraced(function* (record: RunRecord, beginning: string) {
   const store = yield* ArtifactStore
@@ -104,14 +109,21 @@ export const rowHistories = Effect.fnUntraced(function* (record: RunRecord, begi
       const ledger = (yield* lines(stored.keys, "ledger.jsonl")).find((line) => line["row_id"] === row_id)
       const { node, port } = stored
       const values = yield* valuesOf(stored, row_id)
-      add(row_id, { node, port, values, reason: reasonOf(ledger), readers: readersOf(record, stored) })
+      add(row_id, {
+        node,
+        port,
+        values,
+        reason: reasonOf(ledger),
+        bytes: undefined,
+        readers: readersOf(record, stored)
+      })
     }
     for (const [node, keys] of quarantines(stored)) {
       if ((record.nodes[node]?.rejected ?? 0) === 0) continue
       for (const line of yield* lines(keys, "rejected.jsonl")) {
         const row_id = String(line["row_id"])
         if (row_id.startsWith(beginning))
-          add(row_id, { node, port: undefined, values: {}, reason: reasonOf(line), readers: [] })
+          add(row_id, { node, port: undefined, values: {}, reason: reasonOf(line), bytes: bytesOf(line), readers: [] })
       }
     }
   }

@@ -77,11 +77,17 @@ describe("why-row", () => {
     assert.lengthOf(aside, 1)
     assert.match(aside[0]!.places[0]!.reason!, /^R\d+ .*image/)
     assert.lengthOf(all, 24)
+    const bytes = aside[0]!.places[0]!.bytes!
+    assert.match(bytes.shard, /^[0-9a-f]{64}$/)
+    assert.strictEqual(bytes.row, 1)
     const { stdout, status } = spawnSync(process.execPath, [bin, "why-row", aside[0]!.row_id, "--store", store], {
       encoding: "utf8"
     })
     assert.strictEqual(status, 0)
-    assert.match(stdout, /^row [0-9a-f]{32} in run .*\npairs put it aside\n {2}because: R/)
+    assert.match(
+      stdout,
+      /^row [0-9a-f]{32} in run .*\npairs put it aside\n {2}because: R.*\n {2}its bytes: row 1 of shard [0-9a-f]{64}\n/
+    )
   })
 
   it.each([

@@ -24,6 +24,8 @@ export interface NodePlan {
   /** Tasks of the node, and how many of them are in the store; 1 for a fold or train, 0 while it isn't known yet. */
   readonly tasks: number
   readonly cached: number
+  /** Each of them by its shard's key, in order; none for a fold or train. */
+  readonly shards: ReadonlyArray<{ readonly shard: string; readonly cached: boolean }>
   /** What has changed since the pipeline's last run, or what has to run first; empty for a cached node. */
   readonly why: ReadonlyArray<string>
   /** From the pipeline's last run. */
@@ -38,6 +40,9 @@ const leaves = (value: unknown, path: string): ReadonlyArray<readonly [string, u
     ? Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === "" ? name : `${path}.${name}`))
     : [[path, value]]
 
+/** Keys are told apart by their beginning. */
+const brief = (value: unknown): string => (isKey(value) ? String(value).slice(0, 12) : JSON.stringify(value))
+
 /** What a key is made of, one value a line. */
 export const keyLeaves = (parts: KeyParts): ReadonlyArray<readonly [string, unknown]> => leaves(parts, "")
 
@@ -50,7 +55,7 @@ export const keyDifferences = (before: KeyParts, now: KeyParts): ReadonlyArray<s
     if (a === b) return []
     if (a === undefined) return [`${path} is new`]
     if (b === undefined) return [`${path} is gone`]
-    return isKey(a) || isKey(b) ? [`${path} changed`] : [`${path} ${JSON.stringify(a)} -> ${JSON.stringify(b)}`]
+    return [`${path} ${brief(a)} -> ${brief(b)}`]
   })
 }
 
@@ -66,11 +71,19 @@ const lastOf = Effect.fnUntraced(function* (root: string, pipeline: string) {
   return before
 })
 
+interface NodeTask {
+  /** Undefined for a fold or train, which is one task over all shards. */
+  readonly shard: string | undefined
+  readonly keys: ReadonlyArray<string>
+}
+
 /** The keys under which a node's results are kept. */
-const nodeKeys = (keys: Keys, node: PlanNode): ReadonlyArray<ReadonlyArray<string>> =>
+const nodeTasks = (keys: Keys, node: PlanNode): ReadonlyArray<NodeTask> =>
   node.operator.kind === "fold" || node.operator.kind === "train"
-    ? [[keys.wholeKey(node)]]
-    : keys.taskShards(node).map((shard) => Object.values(keys.taskKeys(node, shard)))
+    ? [{ shard: undefined, keys: [keys.wholeKey(node)] }]
+    : keys
+        .taskShards(node)
+        .map((shard) => ({ shard: keys.shardName(shard), keys: Object.values(keys.taskKeys(node, shard)) }))
 
 const whyRun = (keys: Keys, node: PlanNode, { record, keys: old }: Before): ReadonlyArray<string> => {
   if (record === undefined) return ["this pipeline has not been run in this store"]
@@ -80,7 +93,7 @@ const whyRun = (keys: Keys, node: PlanNode, { record, keys: old }: Before): Read
   return differences.length > 0 ? differences : ["its results are not in the store any more"]
 }
 
-type Answer = Pick<NodePlan, "status" | "tasks" | "cached" | "why">
+type Answer = Pick<NodePlan, "status" | "tasks" | "cached" | "shards" | "why">
 
 /** Looks a node up whose key is known; the artifact it finds for a fold or train makes the keys after it known. */
 const lookUp = Effect.fnUntraced(function* (
@@ -90,16 +103,19 @@ const lookUp = Effect.fnUntraced(function* (
   artifacts: Map<string, CommittedArtifact>,
   before: Before
 ) {
-  const tasks = nodeKeys(keys, node)
+  const tasks = nodeTasks(keys, node)
+  const shards: Array<NodePlan["shards"][number]> = []
   let cached = 0
   for (const task of tasks) {
-    const found = yield* storing({ node: node.id })(Effect.forEach(task, store.peek))
-    if (found.every((artifact) => artifact !== undefined)) cached += 1
+    const found = yield* storing({ node: node.id })(Effect.forEach(task.keys, store.peek))
+    const whole = found.every((artifact) => artifact !== undefined)
+    if (whole) cached += 1
+    if (task.shard !== undefined) shards.push({ shard: task.shard, cached: whole })
     if (Object.keys(node.artifacts).length > 0 && found[0] !== undefined) artifacts.set(node.id, found[0])
   }
   const status = cached === tasks.length ? "cached" : cached > 0 ? "part" : "run"
   const why = status === "cached" ? [] : whyRun(keys, node, before)
-  const answer: Answer = { status, tasks: tasks.length, cached, why }
+  const answer: Answer = { status, tasks: tasks.length, cached, shards, why }
   return answer
 })
 
@@ -120,9 +136,10 @@ const explain = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions)
     if (waits.length > 0) {
       unsure.add(node.id)
       const why = [`${[...new Set(waits)].join(", ")} must run first`]
-      return Effect.succeed({ status: "run", tasks: 0, cached: 0, why })
+      return Effect.succeed({ status: "run", tasks: 0, cached: 0, shards: [], why })
     }
-    if (node.operator.kind === "union") return Effect.succeed({ status: "cached", tasks: 0, cached: 0, why: [] })
+    if (node.operator.kind === "union")
+      return Effect.succeed({ status: "cached", tasks: 0, cached: 0, shards: [], why: [] })
     return lookUp(store, keys, node, artifacts, before)
   }
   const plans: Array<NodePlan> = []

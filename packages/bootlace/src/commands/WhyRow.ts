@@ -22,10 +22,11 @@ const toldText = (value: Told): string => {
   return typeof value === "number" ? number(value) : String(value)
 }
 
-const placeText = ({ node, port, values, reason, readers }: RowPlace): string => {
+const placeText = ({ node, port, values, reason, bytes, readers }: RowPlace): string => {
   const head = port === undefined ? `${node} put it aside` : `${node}.${port}`
   const lines = [
     ...(reason === undefined ? [] : [`because: ${reason}`]),
+    ...(bytes === undefined ? [] : [`its bytes: row ${bytes.row} of shard ${bytes.shard}`]),
     ...Object.entries(values).map(([column, value]) => `${column}: ${toldText(value)}`),
     ...(readers.length === 0 ? [] : [`read by: ${readers.join(", ")}`])
   ]
