@@ -63,15 +63,18 @@ describe("reproduce", () => {
       changed.stderr,
       /error: other bytes, first at\n.*\n.*\npairs +[0-9a-f]{12} +[0-9a-f]{12}\nhint: .*the data must have changed/
     )
-    const text = readFileSync(join(folder, lock), "utf8").replace(/"numerics": ".*"/, '"numerics": "another engine"')
+    const text = readFileSync(join(folder, lock), "utf8")
+      .replace(/"numerics": ".*"/, '"numerics": "another engine"')
+      .replace(/"node": ".*"/, '"node": "1.2.3"')
     writeFileSync(join(folder, "other.lock"), text)
     const { reasons, equal } = JSON.parse(bootlace("reproduce", "other.lock", "--store", "other", "--json").stdout) as {
       readonly reasons: ReadonlyArray<string>
       readonly equal: boolean
     }
     assert.isFalse(equal)
-    assert.lengthOf(reasons, 1)
+    assert.lengthOf(reasons, 2)
     assert.match(reasons[0]!, /^engine: another engine then, onnx.* now$/)
+    assert.strictEqual(reasons[1], `Node: 1.2.3 then, ${process.versions.node} now`)
   })
 
   it.each([

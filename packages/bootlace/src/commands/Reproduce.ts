@@ -32,6 +32,7 @@ const circumstances = (lock: RunLock, plan: Plan, numerics: string): ReadonlyArr
     ["plan", lock.plan, plan.hash],
     ["engine", lock.numerics, numerics],
     ["bootlace", lock.bootlace, version],
+    ["Node", lock.node, process.versions.node],
     ...operators.map(([name, was]) => [name, `version ${was}`, `version ${versions[name] ?? "none"}`] as const)
   ]
   return pairs.filter(([, was, is]) => was !== is).map(([name, was, is]) => `${name}: ${was} then, ${is} now`)
