@@ -12,6 +12,7 @@ import {
   rowIdVector,
   sha256,
   sourceRowIds,
+  takeRows,
   textColumn,
   textsOf
 } from "@bootlace/data"
@@ -84,6 +85,9 @@ const imageBytes = Effect.fnUntraced(function* (image: ImageInput) {
   return bytes
 })
 
+/** Operators pad a batch to its full size: one image must not cost sixty-four. They take two rows at the least. */
+const batchOf = (rows: number): number => Math.max(2, Math.min(64, rows))
+
 /** One operator on a handful of rows, with its default config; every row has to come through. */
 const apply = Effect.fnUntraced(function* (
   operator: unknown,
@@ -91,11 +95,11 @@ const apply = Effect.fnUntraced(function* (
   rows: number,
   columns: Vectors
 ) {
-  // Each operator has a config type of its own; here it is only decoded from nothing and handed back.
+  // Each operator has a config type of its own; here it is only decoded and handed back.
   const { name, config, body } = operator as MapOperator
   const call = yield* body.open({
     node: name,
-    config: yield* Schema.decodeUnknownEffect(config)({}).pipe(Effect.orDie),
+    config: yield* Schema.decodeUnknownEffect(config)({ batch_size: batchOf(rows) }).pipe(Effect.orDie),
     seed: 0,
     artifacts: artifact === undefined ? {} : { model: artifact },
     directory: "."
@@ -106,15 +110,13 @@ const apply = Effect.fnUntraced(function* (
   return makeBatch(made.columns)
 })
 
-const repeated = <A>(value: A, times: number): ReadonlyArray<A> => Array.from({ length: times }, () => value)
-
 /** Cosines of one image with each text, and the image's tokens for further use. */
 const compare = Effect.fnUntraced(function* (artifact: Artifact, bytes: Uint8Array, texts: ReadonlyArray<string>) {
   const n = texts.length
-  const image = yield* apply(ImageEncoder, artifact, n, { image: imageColumn(repeated({ bytes }, n)) })
+  const image = yield* apply(ImageEncoder, artifact, 1, { image: imageColumn([{ bytes }]) })
   const text = yield* apply(TextEncoder, artifact, n, { text: textColumn(texts) })
   const scores = yield* apply(ITC, undefined, n, {
-    image_embeds: columnOf(image, "image_embeds"),
+    image_embeds: columnOf(takeRows(image, new Int32Array(n)), "image_embeds"),
     text_embeds: columnOf(text, "text_embeds")
   })
   return { image, scores: floatsOf(columnOf(scores, "itc_score")) }
