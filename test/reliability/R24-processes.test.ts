@@ -28,7 +28,10 @@ const start = (store: string, number: number) => {
   let output = ""
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
   const said = new Promise<Said>((resolve) =>
-    child.on("close", () => resolve({ pid: child.pid!, ...(JSON.parse(output || "{}") as object) }))
+    // Warnings, if any, stand before the last line.
+    child.on("close", () =>
+      resolve({ pid: child.pid!, ...(JSON.parse(output.trim().split("\n").at(-1) || "{}") as object) })
+    )
   )
   return { child, said }
 }

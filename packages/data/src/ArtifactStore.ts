@@ -20,6 +20,11 @@ import type { FilesShape } from "./Files.ts"
 import { makeManifest, manifestName, parseManifest } from "./Manifest.ts"
 import type { Manifest, ManifestFile, Meta } from "./Manifest.ts"
 
+/** How often something is tried that other processes in the same store can spoil. */
+const attempts = 5
+
+const isTaken = ({ detail }: DataError): boolean => /^(?:ENOTEMPTY|EEXIST)/.test(detail)
+
 /** A committed artifact; read-only. */
 export interface CommittedArtifact extends Manifest {
   /** The path of one of its files, for readers that open it themselves. Fails with BadArtifact for another name. */
@@ -190,10 +195,13 @@ const make = Effect.fnUntraced(function* (folder: string, options: Options) {
     yield* files.remove(gone)
   })
 
-  /** What another process removes meanwhile is absent, and what it replaces is damaged only if a second look says so, too. */
+  /** Other processes remove and replace artifacts meanwhile: only what is there and stays damaged, look after look, is. */
   const dropCorrupted = Effect.fnUntraced(function* <A>(key: string, effect: Effect.Effect<A, DataError>) {
     let seen = yield* Effect.result(effect)
-    if (seen._tag === "Failure" && seen.failure.code === "Corrupted") seen = yield* Effect.result(effect)
+    for (let look = 1; look < attempts && seen._tag === "Failure" && seen.failure.code === "Corrupted"; look++) {
+      if ((yield* files.stat(folderOf(key))) === undefined) return undefined
+      seen = yield* Effect.result(effect)
+    }
     if (seen._tag === "Success") return seen.success
     const { failure } = seen
     if (failure.code === "Missing") return undefined
@@ -252,10 +260,13 @@ const make = Effect.fnUntraced(function* (folder: string, options: Options) {
   const place = Effect.fnUntraced(function* (key: string, folder: string) {
     const there = yield* open(key)
     if (there !== undefined) return there
-    const renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
-    if (renamed._tag === "Failure") {
+    let renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
+    for (let attempt = 1; renamed._tag === "Failure"; attempt++) {
       const winner = yield* open(key)
-      return winner === undefined ? yield* renamed.failure : winner
+      if (winner !== undefined) return winner
+      // Whose place it was has removed it again since, as checkpoints are.
+      if (!isTaken(renamed.failure) || attempt === attempts) return yield* renamed.failure
+      renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
     }
     yield* files.fsyncFolder(artifacts)
     verified.add(key)
