@@ -6,6 +6,8 @@
  */
 import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import type { ExportDtype } from "@bootlace/operators"
+import { basename } from "node:path"
+import type { RunLock } from "./RunLock.ts"
 import { version } from "./version.ts"
 
 export interface CardFacts {
@@ -17,6 +19,10 @@ export interface CardFacts {
   readonly dtype: ExportDtype
   readonly parameters: number
   readonly attribution: string | undefined
+  /** As the node's key has it; unknown of a run whose keys are gone. */
+  readonly config?: unknown
+  /** Of a finished run. */
+  readonly lock?: RunLock
 }
 
 /** The hub's tasks; it has none for matching images and texts. */
@@ -63,7 +69,7 @@ const sourcesOf = ({ graph, nodes }: RunRecord, node: string): ReadonlyArray<Rea
   const above = upstream(graph, node)
   return graph
     .filter(({ id, kind }) => kind === "source" && above.has(id))
-    .map(({ id, op }) => [id, op, number(nodes[id]?.rows_out ?? 0)])
+    .map(({ id, op }) => [id, op, number(nodes[id]?.rows_out ?? 0), `\`${nodes[id]?.artifact.slice(0, 12) ?? ""}\``])
 }
 
 const frontMatter = (facts: CardFacts): string =>
@@ -91,6 +97,29 @@ const resultsOf = ({ record, node }: CardFacts): string => {
     : `Measured in the run, by the nodes that this model's outputs flow into.\n\n${table(["metric", "value"], rows)}`
 }
 
+const configOf = ({ config }: CardFacts): ReadonlyArray<string> =>
+  config === undefined ? [] : [`\`\`\`json\n${JSON.stringify(config, null, 2)}\n\`\`\``]
+
+/** The words of a shell, quoted where they need it. */
+const shell = (words: ReadonlyArray<string>): string =>
+  words.map((word) => (/^[\w./=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")
+
+/** Paths of the machine stay out. */
+const reproduction = (lock: RunLock): string => {
+  const { file, set, seed } = lock.pipeline
+  const again = ["npx", "bootlace", "run", basename(file), ...set.flatMap((each) => ["--set", each])]
+  const options = ["--engine", lock.engine, "--threads", String(lock.threads)]
+  const command = shell([...again, ...(seed === undefined ? [] : ["--seed", String(seed)]), ...options])
+  return `## Run it again
+
+\`\`\`
+${command}
+\`\`\`
+
+With the run's \`run.lock\`, \`npx bootlace reproduce run.lock\` also compares every node's bytes. It ran on Node ${lock.node}, bootlace
+${lock.bootlace}, engine \`${lock.numerics}\`.`
+}
+
 export const modelCard = (facts: CardFacts): string => {
   const { record, node } = facts
   const training = Object.entries(record.metrics).filter(([name]) => name.startsWith(`${node}.`))
@@ -111,7 +140,9 @@ export const modelCard = (facts: CardFacts): string => {
         ...training.map(([name, value]) => [name.slice(node.length + 1), number(value)])
       ]
     )}`,
-    `## Data\n\n${table(["node", "operator", "rows"], sourcesOf(record, node))}`,
+    ...configOf(facts),
+    ...(facts.lock === undefined ? [] : [reproduction(facts.lock)]),
+    `## Data\n\n${table(["node", "operator", "rows", "content"], sourcesOf(record, node))}`,
     ...(facts.attribution === undefined ? [] : [facts.attribution]),
     `## Results\n\n${resultsOf(facts)}`
   ]

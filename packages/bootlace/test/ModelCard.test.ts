@@ -1,5 +1,6 @@
 import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import { describe, expect, it } from "vitest"
+import type { RunLock } from "../src/RunLock.ts"
 import { modelCard, ownMetrics } from "../src/ModelCard.ts"
 
 const node = (id: string, op: string, kind: string, ...from: ReadonlyArray<string>): DrawnNode => ({
@@ -50,7 +51,32 @@ const record: RunRecord = {
   ]
 }
 
+const lock: RunLock = {
+  format: "bootlace-run-lock-1",
+  run: "1abc",
+  bootlace: "0.1.0",
+  node: "24.1.0",
+  operators: {},
+  pipeline: { file: "/home/me/small.yaml", text: "", set: ["steps=9", "name=it's"], seed: 5 },
+  plan: "f00",
+  engine: "onnx",
+  threads: 2,
+  numerics: "onnx 1",
+  artifacts: {}
+}
+
 describe("a model's card", () => {
+  it("says how to run it again, without the machine's paths", () => {
+    const facts = { record, node: "first", dtype: "float32", parameters: 1, attribution: undefined } as const
+    const card = modelCard({ ...facts, class: "CLIPModel", config: { steps: 9 }, lock })
+    expect(card).toContain('```json\n{\n  "steps": 9\n}\n```')
+    expect(card).toContain(
+      "npx bootlace run small.yaml --set steps=9 --set 'name=it'\\''s' --seed 5 --engine onnx --threads 2\n"
+    )
+    expect(card).toContain("Node 24.1.0")
+    expect(card).not.toContain("/home/me")
+  })
+
   it("has the results that no other model had a part in", () => {
     expect(ownMetrics(record, "first")).toEqual([
       ["recall.r1", 0.5],
@@ -65,7 +91,8 @@ describe("a model's card", () => {
     expect(card).toMatch(/^---\nlibrary_name: transformers\npipeline_tag: zero-shot-image-classification\n/)
     expect(card).toContain("CLIPModel with 12,345 parameters, stored as float16")
     expect(card).toContain("| itc_loss | 0.2500 |")
-    expect(card).toContain("| pairs | ReadPairs | 40 |")
+    expect(card).toContain("| pairs | ReadPairs | 40 | `a` |")
+    expect(card).not.toContain("## Run it again")
     expect(card).not.toContain("| other |")
     expect(card).toContain("by Somebody")
     expect(card).toContain("| recall.r1 | 0.5000 |")

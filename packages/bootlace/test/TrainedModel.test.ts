@@ -90,7 +90,11 @@ describe("open", () => {
       "tokenizer_config.json",
       "vocab.txt"
     ])
-    assert.include(readFileSync(join(to, "README.md"), "utf8"), "# open: train")
+    const card = readFileSync(join(to, "README.md"), "utf8")
+    assert.include(card, "# open: train")
+    assert.include(card, "npx bootlace run open.yaml --engine onnx --threads")
+    assert.include(card, '"steps": 3')
+    assert.notInclude(card, folder)
     assert.deepStrictEqual(readdirSync(join(to, "onnx")).toSorted(), [
       "decoder_model.onnx",
       "match_model.onnx",

@@ -115,6 +115,13 @@ export interface Fold<R> {
   readonly finish: Effect.Effect<Metrics, NodeError, R>
 }
 export interface FoldBody<Config, R> {
+  /**
+   * sha256 over the files that it reads beside its inputs: it stands in the key in place of the config's `path`. Undefined where
+   * the config names none.
+   */
+  readonly content?: (
+    context: Omit<OpenContext<Config>, "artifacts">
+  ) => Effect.Effect<string | undefined, NodeError, R>
   readonly open: (context: OpenContext<Config> & { readonly writer: ArtifactWriter }) => Opened<Fold<R>, R>
 }
 

@@ -14,7 +14,7 @@ import type { Model } from "@bootlace/models"
 import type { HostTensors } from "@bootlace/engine"
 import { Effect, Schema } from "effect"
 import { resolve } from "node:path"
-import { loadCheckpoint } from "./tensor/LoadCheckpoint.ts"
+import { hashCheckpoint, loadCheckpoint } from "./tensor/LoadCheckpoint.ts"
 import { writeModel } from "./tensor/ModelArtifact.ts"
 
 const architectures = ["clip", "blip", "siglip"] as const
@@ -30,7 +30,7 @@ const Config = Schema.Struct({
   ),
   path: Schema.optionalKey(
     Schema.NonEmptyString.annotate({
-      description: "a checkpoint folder, from the pipeline file's folder on; under another path it is loaded again"
+      description: "a checkpoint folder, from the pipeline file's folder on; its files' content counts, not its path"
     })
   )
 }).check(
@@ -103,6 +103,8 @@ export const InitModel = Operator.fold({
   outputs: { model: "model" },
   random: true,
   body: {
+    content: ({ node, config, directory }) =>
+      config.path === undefined ? Effect.succeed(undefined) : hashCheckpoint(node, resolve(directory, config.path)),
     open: ({ node, config, seed, artifacts, writer, directory }) =>
       Effect.succeed({
         step: () => Effect.void,

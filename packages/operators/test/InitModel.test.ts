@@ -1,8 +1,12 @@
-import { describe, expect, it } from "vitest"
-import { Files } from "@bootlace/data"
+import { afterAll, describe, expect, it } from "vitest"
+import { Files, openSafetensors } from "@bootlace/data"
+import { Effect, Layer } from "effect"
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { InitModel } from "../src/InitModel.ts"
 import { readModel } from "../src/tensor/ModelArtifact.ts"
-import { readCheckpointFolder } from "../src/tensor/CheckpointFolder.ts"
+import { checkpointContent, readCheckpointFolder } from "../src/tensor/CheckpointFolder.ts"
 import { encodeTensors } from "../src/tensor/TensorFile.ts"
 import { operatorContract } from "./contract.ts"
 import { artifactOf, failureOf, filesFingerprint, readJson, runFold, runIn } from "./inMemory.ts"
@@ -21,6 +25,8 @@ operatorContract(InitModel, {
     { config: { architecture: "clip", preset: "nano", path: "x" }, names: /path stands alone/ }
   ]
 })
+
+const nodeFiles = Effect.runSync(Effect.provide(Files, Files.layer))
 
 const init = (config: object, seed = 3) => {
   const given = { config, artifacts: { vocabulary }, seed }
@@ -62,6 +68,66 @@ describe("InitModel", () => {
       artifacts: { vocabulary }
     }
     expect(String(await failureOf(given, runFold(InitModel, given, [])))).toMatch(/vision_config.patch_size/)
+  })
+})
+
+describe("the content of a checkpoint folder", () => {
+  const parity = new URL("../../../test/parity/", import.meta.url).pathname
+  const temporary = mkdtempSync(join(tmpdir(), "bootlace-init-"))
+  afterAll(() => rmSync(temporary, { recursive: true, force: true }))
+
+  const copyOf = (path: string, name: string): string => {
+    cpSync(join(parity, path), join(temporary, name), { recursive: true })
+    return join(temporary, name)
+  }
+  const hashOf = (folder: string) => runIn({ layer: Files.layer }, checkpointContent(folder))
+
+  it("is the same under another path, and whatever else lies there", async () => {
+    const copy = copyOf("clip_gelu", "copy")
+    writeFileSync(join(copy, "README.md"), "other words")
+    expect(await hashOf(copy)).toBe(await hashOf(join(parity, "clip_gelu")))
+    expect(await hashOf(join(parity, "clip_quickgelu"))).not.toBe(await hashOf(copy))
+  })
+
+  it.each(["clip_gelu", "openclip_tiny", "blip_caption", "siglip_model", "variants/tokens_unigram_json"])(
+    "changes with every file that is read: %s",
+    async (path) => {
+      const folder = copyOf(path, path.replaceAll("/", "_"))
+      const before = await hashOf(folder)
+      const read: Array<string> = []
+      const recorded = Layer.succeed(Files, {
+        ...nodeFiles,
+        read: (file) => (read.push(file), nodeFiles.read(file)),
+        open: (file) => (read.push(file), nodeFiles.open(file))
+      })
+      await runIn({ layer: recorded }, readCheckpointFolder(folder))
+      expect(read.length).toBeGreaterThan(2)
+      const unnoticed: Array<string> = []
+      for (const file of new Set(read)) {
+        const bytes = readFileSync(file)
+        writeFileSync(file, Buffer.concat([bytes, Buffer.from(" ")]))
+        if ((await hashOf(folder)) === before) unnoticed.push(file)
+        writeFileSync(file, bytes)
+      }
+      expect(unnoticed).toEqual([])
+      expect(await hashOf(folder)).toBe(before)
+    }
+  )
+
+  it("counts the shards that an index names, and refuses a pickle before anything is read", async () => {
+    const folder = copyOf("clip_gelu", "sharded")
+    const { tensors } = await runIn({ layer: Files.layer }, openSafetensors(join(folder, "model.safetensors")))
+    const weight_map = Object.fromEntries([...tensors.keys()].map((name) => [name, "weights.safetensors"]))
+    renameSync(join(folder, "model.safetensors"), join(folder, "weights.safetensors"))
+    const missing = { layer: Files.layer, config: { architecture: "clip", path: folder } }
+    writeFileSync(join(folder, "pytorch_model.bin"), "")
+    const { content } = InitModel.body
+    const context = { node: "clip", config: { architecture: "clip", path: folder }, seed: 1, directory: "/" } as const
+    expect(await failureOf(missing, content!(context))).toMatchObject({ code: "R208", node: "clip" })
+    writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }))
+    const before = await hashOf(folder)
+    appendFileSync(join(folder, "weights.safetensors"), " ")
+    expect(await hashOf(folder)).not.toBe(before)
   })
 })
 

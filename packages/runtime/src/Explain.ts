@@ -1,6 +1,6 @@
 /**
- * Explain: what running a plan would do, and why. Sources are opened for their content hashes; nothing else is opened, read or
- * written.
+ * Explain: what running a plan would do, and why. Sources are opened and checkpoint folders hashed for what keys hang on; nothing else is opened,
+ * read or written.
  */
 import { ArtifactStore } from "@bootlace/data"
 import type { ArtifactStoreShape, CommittedArtifact, Files } from "@bootlace/data"
@@ -125,7 +125,7 @@ const explain = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions)
   const layout = yield* planLayout(plan)
   const sources = yield* openSources<R>(layout, settings)
   const artifacts = new Map<string, CommittedArtifact>()
-  const keys = keysOf(layout, settings, sources, artifacts)
+  const keys = yield* keysOf<R>(layout, settings, sources, artifacts)
   const before = yield* storing({ node: "plan" })(lastOf(store.root, plan.name))
   /** Nodes whose key hangs on the result of a fold or train that isn't there. */
   const unsure = new Set<string>()

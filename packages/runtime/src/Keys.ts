@@ -1,8 +1,8 @@
 /**
  * Keys: what a task's result depends on, and nothing else. A task is one node over one shard, or a whole fold or train.
  *
- *   operator    name, version, config (a source has its content's hash instead of its `path`), node id where row ids or
- *               random numbers hang on it
+ *   operator    name, version, config (what reads files has their content's hash instead of its `path`), node id where row
+ *               ids or random numbers hang on it
  *   inputs      per column the lineage of the task that makes it
  *   artifacts   digests of the artifacts wired in
  *   seed        where the operator is random;  numerics: where it runs tensors, with the size of its micro-batches
@@ -28,6 +28,8 @@ export type KeyParts = Readonly<Record<string, unknown>>
 
 export interface Known {
   readonly source: (node: string) => Source<unknown>
+  /** Of the files that a fold reads; undefined where it reads none. */
+  readonly content: (node: string) => string | undefined
   /** The artifact of a fold or train that has run. */
   readonly artifact: (node: string) => CommittedArtifact
 }
@@ -121,12 +123,13 @@ export class Keys {
       const from = wires.filter((wire) => wire._tag === "Artifact")
       return from.length === 0 ? [] : [[input, from.map((wire) => this.#known.artifact(wire.node).digest)]]
     })
+    const content = operator.kind === "source" ? this.#known.source(node.id).content : this.#known.content(node.id)
     return {
       format,
       operator: operator.name,
       version: operator.version,
-      ...(operator.kind === "source" ? { content: this.#known.source(node.id).content } : {}),
-      config: operator.kind === "source" ? withoutPath(encodedConfig) : encodedConfig,
+      ...(content === undefined ? {} : { content }),
+      config: content === undefined ? encodedConfig : withoutPath(encodedConfig),
       ...(operator.random === true ? { seed: this.#layout.plan.seed } : {}),
       ...(operator.random === true || operator.kind === "expand" ? { node: node.id } : {}),
       ...(operator.tensor === true ? { numerics: this.#numerics, batch_size: size ?? null } : {}),

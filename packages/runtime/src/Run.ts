@@ -8,7 +8,7 @@
 import { ArtifactStore } from "@bootlace/data"
 import type { CommittedArtifact, Files } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
+import type { DrawnNode, FoldBody, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import { runChain } from "./Chain.ts"
@@ -17,6 +17,7 @@ import { ensureSpace } from "./DiskSpace.ts"
 import { runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { Keys } from "./Keys.ts"
+import type { Known } from "./Keys.ts"
 import { layoutOf } from "./Layout.ts"
 import type { Layout, Stage } from "./Layout.ts"
 import { lockPlan } from "./Lock.ts"
@@ -58,12 +59,35 @@ export const openSources = Effect.fnUntraced(function* <R>(layout: Layout, setti
   return sources
 })
 
-export const keysOf = (
+/** Hashes of the files that folds read, by node. */
+const foldContents = Effect.fnUntraced(function* <R>(layout: Layout, settings: Settings) {
+  const contents = new Map<string, string>()
+  for (const node of layout.plan.nodes) {
+    if (node.operator.kind !== "fold") continue
+    const { content } = node.operator.body as FoldBody<unknown, R>
+    if (content === undefined) continue
+    const context = { node: node.id, config: node.config, seed: layout.plan.seed, directory: settings.directory }
+    const hash = yield* callOperator({ node: node.id }, settings.call_timeout, () => content(context))
+    if (hash !== undefined) contents.set(node.id, hash)
+  }
+  return contents
+})
+
+/** Reads every file that folds name: keys hang on what is in them. */
+export const keysOf = <R>(
   layout: Layout,
   settings: Settings,
   sources: ReadonlyMap<string, Source<unknown>>,
   artifacts: ReadonlyMap<string, CommittedArtifact>
-) => new Keys(layout, { source: (id) => sources.get(id)!, artifact: (id) => artifacts.get(id)! }, settings.numerics)
+) =>
+  Effect.map(foldContents<R>(layout, settings), (contents) => {
+    const known: Known = {
+      source: (id) => sources.get(id)!,
+      content: (id) => contents.get(id),
+      artifact: (id) => artifacts.get(id)!
+    }
+    return new Keys(layout, known, settings.numerics)
+  })
 
 const runStage = <R>(session: Session, stage: Stage): Effect.Effect<void, NodeError, R> => {
   if (stage._tag === "Chain") return runChain<R>(session, stage) as Effect.Effect<void, NodeError, R>
@@ -162,10 +186,10 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   yield* ensureSpace({ store, settings }, wholeRun.node, 0)
   yield* lockPlan(store.root, plan.hash, options.wait ?? false)
   const sources = yield* openSources<R>(layout, settings)
+  const artifacts = new Map<string, CommittedArtifact>()
+  const keys = yield* keysOf<R>(layout, settings, sources, artifacts)
   const { start, before } = yield* startRun(store.root, plan.hash)
   if (before !== undefined) yield* storing(wholeRun)(sweepCheckpoints(store))
-  const artifacts = new Map<string, CommittedArtifact>()
-  const keys = keysOf(layout, settings, sources, artifacts)
   const recorder = new Recorder(layout, keys, events, before)
   const session: Session = { layout, keys, store, settings, sources, artifacts, recorder }
   const write = Effect.fnUntraced(function* (status: RunRecord["status"], error?: string) {

@@ -59,6 +59,22 @@ describe("Explain", () => {
     })
   )
 
+  it.effect("knows what a fold reads by its content, not by its path", () =>
+    Effect.gen(function* () {
+      const store = yield* temporaryFolder
+      const reading = (path: string) => everything.replace("op: Start", `op: Start, path: ${path}`)
+      yield* run(store, reading("here"))
+      const moved = yield* explain(store, reading("there"))
+      assert.deepInclude(moved["start"], { status: "cached" })
+      knobs.content = "b"
+      const changed = yield* explain(store, reading("here"))
+      assert.deepStrictEqual(changed["start"]!.why, ['content "a" -> "b"'])
+      const record = yield* run(store, reading("here"))
+      assert.isFalse(record.nodes["start"]!.cached)
+      assert.isTrue(record.nodes["left"]!.cached)
+    })
+  )
+
   it.effect("counts the shards that are there after an interrupted run", () =>
     Effect.gen(function* () {
       const store = yield* temporaryFolder

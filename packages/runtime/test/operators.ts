@@ -30,6 +30,8 @@ export const knobs = {
   onCall: (): void => undefined,
   /** A train fails to restore, with its state in pieces. */
   refuseRestore: false,
+  /** What the files that Start reads hash to. */
+  content: "a",
   /** Rows that sources promise and don't give. */
   lostRows: 0
 }
@@ -38,6 +40,7 @@ export const resetKnobs = (): void => {
   knobs.delay = 0
   knobs.onCall = () => undefined
   knobs.refuseRestore = false
+  knobs.content = "a"
   knobs.lostRows = 0
 }
 
@@ -393,11 +396,12 @@ export const Start = Operator.fold({
   name: "Start",
   version: 1,
   description: "Starts a model.",
-  config: Schema.Struct({ size: withDefault(Schema.Int, 3) }),
+  config: Schema.Struct({ size: withDefault(Schema.Int, 3), path: Schema.optionalKey(Schema.String) }),
   inputs: {},
   outputs: { model: "model" },
   random: true,
   body: {
+    content: ({ config }) => Effect.succeed(config.path === undefined ? undefined : knobs.content),
     open: ({ writer, config, seed }) =>
       Effect.succeed({
         step: () => Effect.die("it has no rows"),

@@ -5,6 +5,7 @@ import { huggingFaceClasses } from "@bootlace/models"
 import type { HuggingFaceClass } from "@bootlace/models"
 import { CheckpointError, exportHuggingFace, exportOnnx, readModel } from "@bootlace/operators"
 import type { ExportDtype } from "@bootlace/operators"
+import { readKeys } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { basename, dirname, join, resolve } from "node:path"
 import { attributionOf, loadConfig } from "../ConfigFile.ts"
@@ -12,6 +13,7 @@ import { usage } from "../Failure.ts"
 import { findModel, splitModel } from "../FindModel.ts"
 import type { FoundModel } from "../FindModel.ts"
 import { modelCard } from "../ModelCard.ts"
+import { readLock } from "../RunLock.ts"
 import { out } from "../Screen.ts"
 
 export interface ExportCommand {
@@ -26,11 +28,21 @@ export interface ExportCommand {
   readonly noConfig: boolean
 }
 
+type Origin = NonNullable<FoundModel["origin"]>
+
 const classOf = Effect.fnUntraced(function* (as: string | undefined) {
   const known: HuggingFaceClass | undefined = huggingFaceClasses.find((name) => name === as)
   if (as !== undefined && known === undefined)
     return yield* usage(`error: --as: no class ${as}\nhint: classes are ${huggingFaceClasses.join(", ")}`)
   return known
+})
+
+/** How the model was made, as far as the run's folder still tells. */
+const recipeOf = Effect.fnUntraced(function* (store: string, { record, node }: Origin) {
+  const keys = yield* readKeys(store, record.run)
+  const config = keys?.[node]?.parts["config"]
+  const lock = yield* Effect.orElseSucceed(readLock(join(store, "runs", record.run, "run.lock")), () => undefined)
+  return { ...(config === undefined ? {} : { config }), ...(lock === undefined ? {} : { lock }) }
 })
 
 /** Into a folder beside the target, which is renamed when it is whole: a model folder is never half a model. */
@@ -48,7 +60,8 @@ const written = Effect.fnUntraced(function* (found: FoundModel, options: ExportC
     const operators = record.graph.map((node) => node.op)
     const parameters = Object.values(model.weights).reduce((sum, { data }) => sum + data.length, 0)
     const attribution = attributionOf(config, operators)
-    const card = modelCard({ ...found.origin, class: opens, dtype: options.dtype, parameters, attribution })
+    const facts = { ...found.origin, ...(yield* recipeOf(options.store, found.origin)) }
+    const card = modelCard({ ...facts, class: opens, dtype: options.dtype, parameters, attribution })
     yield* writeFile(join(partial, "README.md"), [new TextEncoder().encode(card)])
   }
   yield* files.fsyncFolder(partial)

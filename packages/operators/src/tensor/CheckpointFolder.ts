@@ -7,7 +7,7 @@
  * Weights are read tensor by tensor, each straight into the array that the engine gets, so the peak is little more than the
  * weights in float32. Pickled files (.bin, .pt) run code when they are opened and are never read.
  */
-import { defaultLimits, Files, openSafetensors, parseJson } from "@bootlace/data"
+import { defaultLimits, Files, hashFile, keyOf, openSafetensors, parseJson } from "@bootlace/data"
 import type { DataError, Limits, Safetensors } from "@bootlace/data"
 import type { HostTensor, HostTensors } from "@bootlace/engine"
 import { planHuggingFace, planOpenClip } from "@bootlace/models"
@@ -15,7 +15,7 @@ import type { CheckpointPlan, Model, Tokenizer, WeightSource } from "@bootlace/m
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attemptCheckpoint, CheckpointError } from "./CheckpointError.ts"
-import { readTokenizer } from "./CheckpointTokenizer.ts"
+import { readTokenizer, tokenizerFiles } from "./CheckpointTokenizer.ts"
 import type { CheckpointFormat } from "./CheckpointTokenizer.ts"
 
 export interface CheckpointFolder {
@@ -55,18 +55,26 @@ const noWeights = (folder: string, names: ReadonlyArray<string>): CheckpointErro
 /** Tensor names to the open file that holds each. */
 type Shards = ReadonlyMap<string, Safetensors>
 
-const openIndexed = Effect.fnUntraced(function* (folder: string, index: string, limits: Limits) {
+/** Tensor names to the files that an index puts them into, all in the folder itself. */
+const readIndex = Effect.fnUntraced(function* (folder: string, index: string, limits: Limits) {
   const parsed = yield* readJson(folder, index, limits)
   const map = (parsed as { readonly weight_map?: unknown } | null)?.weight_map
   if (typeof map !== "object" || map === null) {
     return yield* new CheckpointError({ folder, detail: `${index} has no weight_map` })
   }
-  const shards = new Map<string, Safetensors>()
-  const opened = new Map<string, Safetensors>()
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || /[/\\]/.test(file) || !file.endsWith(".safetensors")) {
       return yield* new CheckpointError({ folder, detail: `${index} puts ${tensor} into ${JSON.stringify(file)}` })
     }
+  }
+  return map as Readonly<Record<string, string>>
+})
+
+const openIndexed = Effect.fnUntraced(function* (folder: string, index: string, limits: Limits) {
+  const map = yield* readIndex(folder, index, limits)
+  const shards = new Map<string, Safetensors>()
+  const opened = new Map<string, Safetensors>()
+  for (const [tensor, file] of Object.entries(map)) {
     const shard = opened.get(file) ?? (yield* openSafetensors(join(folder, file), limits))
     opened.set(file, shard)
     if (!shard.tensors.has(tensor)) {
@@ -92,6 +100,19 @@ const openShards = Effect.fnUntraced(function* (
   }
   const index = `${single}.index.json`
   return names.includes(index) ? yield* openIndexed(folder, index, limits) : yield* noWeights(folder, names)
+})
+
+/** The files that openShards reads. */
+const weightFiles = Effect.fnUntraced(function* (
+  folder: string,
+  names: ReadonlyArray<string>,
+  single: string,
+  limits: Limits
+) {
+  const index = `${single}.index.json`
+  if (names.includes(single)) return [single]
+  if (!names.includes(index)) return yield* noWeights(folder, names)
+  return [index, ...new Set(Object.values(yield* readIndex(folder, index, limits)))]
 })
 
 /** [rows, columns] to [columns, rows]. */
@@ -151,6 +172,27 @@ const formats = {
 const formatOf = (names: ReadonlyArray<string>): CheckpointFormat | undefined =>
   names.includes("config.json") ? "transformers" : names.includes("open_clip_config.json") ? "open_clip" : undefined
 
+const readFormat = Effect.fnUntraced(function* (folder: string, names: ReadonlyArray<string>) {
+  const format = formatOf(names)
+  if (format !== undefined) return format
+  return yield* new CheckpointError({ folder, detail: "expected config.json or open_clip_config.json" })
+})
+
+/**
+ * sha256 over the files that readCheckpointFolder would read, never over the folder's path. They are read once, in parts; what
+ * else lies in the folder makes no difference.
+ */
+export const checkpointContent = Effect.fnUntraced(function* (folder: string, limits: Limits = defaultLimits) {
+  const files = yield* Files
+  const names = yield* files.list(folder)
+  const format = yield* readFormat(folder, names)
+  const { config, weights } = formats[format]
+  const settings = ["preprocessor_config.json", ...tokenizerFiles(names)].filter((name) => names.includes(name))
+  const read = [config, ...settings, ...(yield* weightFiles(folder, names, weights, limits))].toSorted()
+  const hashes = yield* Effect.forEach(read, (name) => hashFile(join(folder, name)))
+  return keyOf(read.map((name, i) => [name, hashes[i]]))
+})
+
 /** Reads config, weights, tokenizer and image settings. Nothing outside the folder is touched. */
 export const readCheckpointFolder = (
   folder: string,
@@ -160,10 +202,7 @@ export const readCheckpointFolder = (
     Effect.gen(function* () {
       const files = yield* Files
       const names = yield* files.list(folder)
-      const format = formatOf(names)
-      if (format === undefined) {
-        return yield* new CheckpointError({ folder, detail: "expected config.json or open_clip_config.json" })
-      }
+      const format = yield* readFormat(folder, names)
       const { config: configFile, weights: weightsFile, plan: planOf } = formats[format]
       const config = yield* readJson(folder, configFile, limits)
       const shards = yield* openShards(folder, names, weightsFile, limits)

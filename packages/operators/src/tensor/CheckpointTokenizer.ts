@@ -112,6 +112,13 @@ const unzipped = Effect.fnUntraced(function* (folder: string, name: string, limi
   return new TextDecoder().decode(plain)
 })
 
+const TOKENIZER =
+  /^(vocab\.json|merges\.txt|vocab\.txt|spiece\.model|tokenizer\.json|tokenizer_config\.json|.*\.txt\.gz)$/
+
+/** Those of a folder's files that readTokenizer may read. */
+export const tokenizerFiles = (names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.filter((name) => TOKENIZER.test(name))
+
 /** Reads what is there. Undefined when the folder holds no tokenizer. */
 export const readTokenizer = Effect.fnUntraced(function* (
   folder: string,

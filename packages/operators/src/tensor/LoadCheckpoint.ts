@@ -2,7 +2,16 @@
 import { NodeError } from "@bootlace/graph"
 import type { Operator } from "@bootlace/graph"
 import { Effect } from "effect"
-import { readCheckpointFolder } from "./CheckpointFolder.ts"
+import { checkpointContent, readCheckpointFolder } from "./CheckpointFolder.ts"
+
+const failing =
+  (node: string) =>
+  (detail: string): NodeError =>
+    new NodeError({ code: "R208", node, detail })
+
+/** What names the folder in keys. Fails with R208 where files are missing. */
+export const hashCheckpoint = (node: string, folder: string) =>
+  Effect.mapError(checkpointContent(folder), ({ message }) => failing(node)(message))
 
 /** Fails with R208 where the folder can't be used, or is a model of another architecture. */
 export const loadCheckpoint = Effect.fnUntraced(function* (
@@ -10,7 +19,7 @@ export const loadCheckpoint = Effect.fnUntraced(function* (
   architecture: Operator.Architecture,
   folder: string
 ) {
-  const fail = (detail: string): NodeError => new NodeError({ code: "R208", node, detail })
+  const fail = failing(node)
   const { model, weights, vocabulary } = yield* readCheckpointFolder(folder).pipe(
     Effect.mapError((error) => fail(error.message))
   )
