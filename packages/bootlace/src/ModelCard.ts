@@ -7,6 +7,7 @@
 import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import type { ExportDtype } from "@bootlace/operators"
 import { basename } from "node:path"
+import { commandLine } from "./Failure.ts"
 import type { RunLock } from "./RunLock.ts"
 import { version } from "./version.ts"
 
@@ -100,16 +101,12 @@ const resultsOf = ({ record, node }: CardFacts): string => {
 const configOf = ({ config }: CardFacts): ReadonlyArray<string> =>
   config === undefined ? [] : [`\`\`\`json\n${JSON.stringify(config, null, 2)}\n\`\`\``]
 
-/** The words of a shell, quoted where they need it. */
-const shell = (words: ReadonlyArray<string>): string =>
-  words.map((word) => (/^[\w./=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")
-
 /** Paths of the machine stay out. */
 const reproduction = (lock: RunLock): string => {
   const { file, set, seed } = lock.pipeline
-  const again = ["npx", "bootlace", "run", basename(file), ...set.flatMap((each) => ["--set", each])]
+  const again = ["run", basename(file), ...set.flatMap((each) => ["--set", each])]
   const options = ["--engine", lock.engine, "--threads", String(lock.threads)]
-  const command = shell([...again, ...(seed === undefined ? [] : ["--seed", String(seed)]), ...options])
+  const command = commandLine([...again, ...(seed === undefined ? [] : ["--seed", String(seed)]), ...options])
   return `## Run it again
 
 \`\`\`
