@@ -1,8 +1,7 @@
 /** Which rows of two runs' row sets are the same, by row id: a row keeps its id as long as its source and its way are the same. */
-import { rowIdHex, rowIdsOf } from "@bootlace/data"
 import type { RunRecord, StoredRows } from "@bootlace/graph"
-import { openStoredRows } from "@bootlace/runtime"
 import { Effect } from "effect"
+import { eachRow } from "./ReadRows.ts"
 
 export interface RowsChange {
   readonly node: string
@@ -15,18 +14,9 @@ export interface RowsChange {
   readonly removed: number
 }
 
-/** Ids are read this many rows at a time. */
-const slice = 65_536
-
 const idsOf = Effect.fnUntraced(function* (stored: StoredRows | undefined) {
   const ids = new Set<string>()
-  if (stored === undefined) return ids
-  const table = yield* openStoredRows(stored, [])
-  for (let start = 0; start < table.numRows; start += slice) {
-    const indices = Int32Array.from({ length: Math.min(slice, table.numRows - start) }, (_, i) => start + i)
-    const columns = rowIdsOf(yield* table.rows(indices))
-    for (let row = 0; row < indices.length; row++) ids.add(rowIdHex(columns, row))
-  }
+  if (stored !== undefined) yield* eachRow(stored, [], (row_id) => ids.add(row_id))
   return ids
 })
 

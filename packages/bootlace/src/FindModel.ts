@@ -2,7 +2,7 @@
  * A trained model by where it is: a node of a run (`latest`, an id or its beginning) or a folder, our own or one of transformers
  * or open_clip.
  */
-import { ArtifactStore, Files, sha256 } from "@bootlace/data"
+import { ArtifactStore, Files, hashFile, sha256 } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { Artifact, ArtifactWriter, RunRecord } from "@bootlace/graph"
 import { CheckpointError, readCheckpointFolder, readModel, writeModel } from "@bootlace/operators"
@@ -44,7 +44,7 @@ const filesModel = Effect.fnUntraced(function* (folder: string) {
       try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
       catch: (cause) => new NodeError({ code: "R401", node: "model", detail: (cause as Error).message })
     })
-  const artifact: Artifact = { type: "model", digest: sha256(yield* read("model.safetensors")), files, read }
+  const artifact: Artifact = { type: "model", digest: yield* hashFile(join(folder, "model.safetensors")), files, read }
   // Read once to see whether these are our own files.
   yield* readModel("model", artifact)
   return { artifact, missing: [] } satisfies FoundModel

@@ -2,12 +2,11 @@
  * A row's way through a run: the row sets it is in with its values there, why a route sent it where it went, where it was put
  * aside, and which nodes read it as data.
  */
-import { ArtifactStore, columnOf, flagsOf, floatsOf, intsOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
+import { columnOf, flagsOf, floatsOf, intsOf, textsOf } from "@bootlace/data"
 import type { ColumnType, RunRecord, StoredRows } from "@bootlace/graph"
-import { makeReportStore, quarantines } from "@bootlace/report"
-import type { OpenRows } from "@bootlace/report"
-import { openStoredRows } from "@bootlace/runtime"
+import { quarantines } from "@bootlace/report"
 import { Effect } from "effect"
+import { eachRow, reportStore } from "./ReadRows.ts"
 
 export type Told = string | number | boolean | null
 
@@ -32,8 +31,6 @@ export interface RowHistory {
 
 type Batch = Parameters<typeof columnOf>[0]
 
-/** Rows are read this many at a time. */
-const slice = 65_536
 const told: ReadonlySet<ColumnType> = new Set(["text", "score", "flag", "label"])
 
 const valueAt = (batch: Batch, column: string, type: ColumnType, row: number): Told => {
@@ -53,17 +50,10 @@ const valueAt = (batch: Batch, column: string, type: ColumnType, row: number): T
 
 /** The rows whose ids begin so, with the batch that each is in; reads on until the end, for a beginning may fit several. */
 const findRows = Effect.fnUntraced(function* (stored: StoredRows, columns: ReadonlyArray<string>, beginning: string) {
-  const table = yield* openStoredRows(stored, columns)
   const found: Array<{ readonly row_id: string; readonly batch: Batch; readonly row: number }> = []
-  for (let start = 0; start < table.numRows; start += slice) {
-    const size = Math.min(slice, table.numRows - start)
-    const batch = yield* table.rows(Int32Array.from({ length: size }, (_, i) => start + i))
-    const ids = rowIdsOf(batch)
-    for (let row = 0; row < size; row++) {
-      const row_id = rowIdHex(ids, row)
-      if (row_id.startsWith(beginning)) found.push({ row_id, batch, row })
-    }
-  }
+  yield* eachRow(stored, columns, (row_id, batch, row) => {
+    if (row_id.startsWith(beginning)) found.push({ row_id, batch, row })
+  })
   return found
 })
 
@@ -98,22 +88,20 @@ const bytesOf = ({ shard, row }: Line): RowPlace["bytes"] =>
 
 /** The rows of a run whose ids begin with `beginning`; usually one. Reads ids and small columns of every row set. */
 export const rowHistories = Effect.fnUntraced(function* (record: RunRecord, beginning: string) {
-  const store = yield* ArtifactStore
-  const openRows: OpenRows = (stored, columns) =>
-    Effect.provideService(openStoredRows(stored, columns), ArtifactStore, store)
-  const { lines } = makeReportStore(store, openRows)
+  const { lines } = yield* reportStore
   const places = new Map<string, Array<RowPlace>>()
   const add = (row_id: string, place: RowPlace) => places.set(row_id, [...(places.get(row_id) ?? []), place])
   for (const stored of record.rows) {
-    for (const { row_id } of yield* findRows(stored, [], beginning)) {
-      const ledger = (yield* lines(stored.keys, "ledger.jsonl")).find((line) => line["row_id"] === row_id)
+    const found = yield* findRows(stored, [], beginning)
+    const ledger = found.length === 0 ? [] : yield* lines(stored.keys, "ledger.jsonl")
+    for (const { row_id } of found) {
       const { node, port } = stored
       const values = yield* valuesOf(stored, row_id)
       add(row_id, {
         node,
         port,
         values,
-        reason: reasonOf(ledger),
+        reason: reasonOf(ledger.find((line) => line["row_id"] === row_id)),
         bytes: undefined,
         readers: readersOf(record, stored)
       })

@@ -11,8 +11,6 @@ import { readFile } from "node:fs/promises"
 import { usage } from "./Failure.ts"
 import { version } from "./version.ts"
 
-const Names = Schema.Record(Schema.String, Schema.String)
-
 export const RunLock = Schema.Struct({
   format: Schema.Literal("bootlace-run-lock-1"),
   run: Schema.String,
@@ -32,8 +30,8 @@ export const RunLock = Schema.Struct({
   threads: Schema.Int,
   /** Engine, version, instruction set, threads, precision: bytes are promised where these are equal. */
   numerics: Schema.String,
-  /** By node: what its source's data hashed to, and sha256 of its output. */
-  artifacts: Names
+  /** By node: sha256 of its output. */
+  artifacts: Schema.Record(Schema.String, Schema.String)
 })
 export type RunLock = typeof RunLock.Type
 
@@ -45,12 +43,15 @@ export interface Locked {
   readonly threads: number
 }
 
+export const operatorVersions = (plan: Plan): Readonly<Record<string, number>> =>
+  Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version]))
+
 export const lockOf = ({ record, plan, pipeline, engine, threads }: Locked): RunLock => ({
   format: "bootlace-run-lock-1",
   run: record.run,
   bootlace: version,
   node: process.versions.node,
-  operators: Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version])),
+  operators: operatorVersions(plan),
   pipeline,
   plan: record.plan,
   engine,

@@ -1,14 +1,12 @@
 /** A run's report into a file. */
-import { ArtifactStore } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
-import { gather, makeReportStore, renderPage } from "@bootlace/report"
-import type { OpenRows } from "@bootlace/report"
-import { openStoredRows } from "@bootlace/runtime"
+import { gather, renderPage } from "@bootlace/report"
 import { Effect } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { arch, cpus, platform, totalmem } from "node:os"
 import { dirname } from "node:path"
 import { Failure } from "./Failure.ts"
+import { reportStore } from "./ReadRows.ts"
 import { version } from "./version.ts"
 
 /** Of the machine that writes the page: a page written later than its run says so by its own versions. */
@@ -30,10 +28,7 @@ export interface ReportOptions {
 
 /** Writes the page; fails only where the file can't be written. */
 export const writeReport = Effect.fnUntraced(function* ({ record, path, command, attribution }: ReportOptions) {
-  const store = yield* ArtifactStore
-  const openRows: OpenRows = (stored, columns) =>
-    Effect.provideService(openStoredRows(stored, columns), ArtifactStore, store)
-  const found = yield* gather(record, makeReportStore(store, openRows))
+  const found = yield* gather(record, yield* reportStore)
   const page = renderPage({
     record,
     environment: environment(),

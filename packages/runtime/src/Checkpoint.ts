@@ -12,13 +12,20 @@ import type { Session } from "./Session.ts"
 
 const kept = 2
 
-/** Removes checkpoints whose result is in the store: their process was killed between committing it and clearing them. */
-export const sweepCheckpoints = Effect.fnUntraced(function* (store: ArtifactStoreShape) {
+/** The checkpoints in a store; `finished`: what they are of is there, too. */
+export const listCheckpoints = Effect.fnUntraced(function* (store: ArtifactStoreShape) {
   const keys = new Set(yield* store.list)
+  const found: Array<{ readonly key: string; readonly finished: boolean }> = []
   for (const key of keys) {
     const meta = (yield* store.peek(key))?.meta
-    if (meta?.["type"] === "checkpoint" && keys.has(String(meta["of"]))) yield* store.remove(key)
+    if (meta?.["type"] === "checkpoint") found.push({ key, finished: keys.has(String(meta["of"])) })
   }
+  return found
+})
+
+/** Removes checkpoints whose result is in the store: their process was killed between committing it and clearing them. */
+export const sweepCheckpoints = Effect.fnUntraced(function* (store: ArtifactStoreShape) {
+  for (const { key, finished } of yield* listCheckpoints(store)) if (finished) yield* store.remove(key)
 })
 
 interface Restorable<R> {

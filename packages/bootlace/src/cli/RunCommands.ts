@@ -2,10 +2,13 @@
 import { Argument, Command, Flag } from "effect/cli"
 import { json, lazy, optional, pipeline, store, told, wholeFrom, yes } from "./Flags.ts"
 
+const runArgument = (name: string, text: string) => Argument.String(name).pipe(Argument.withDescription(text))
+const anyRun = "a run's id, its beginning, or `latest`"
+
 export const report = Command.make(
   "report",
   {
-    run: Argument.String("run").pipe(Argument.withDescription("a run's id, its beginning, or `latest`")),
+    run: runArgument("run", anyRun),
     store,
     noConfig: pipeline.noConfig,
     out: optional(Flag.String("out")).pipe(
@@ -16,12 +19,10 @@ export const report = Command.make(
   lazy(async () => (await import("../commands/Report.ts")).report)
 ).pipe(Command.withDescription("Write the report of a run: one HTML file"))
 
-const runArgument = (name: string, text: string) => Argument.String(name).pipe(Argument.withDescription(text))
-
 export const compare = Command.make(
   "compare",
   {
-    a: runArgument("a", "a run's id, its beginning, or `latest`"),
+    a: runArgument("a", anyRun),
     b: runArgument("b", "the run to compare it with"),
     store,
     json
@@ -29,10 +30,7 @@ export const compare = Command.make(
   lazy(async () => (await import("../commands/Compare.ts")).compare)
 ).pipe(Command.withDescription("Compare two runs: rows added and removed, metrics against the spread over seeds"))
 
-const ofRun = Flag.String("run").pipe(
-  Flag.withDefault("latest"),
-  told("a run's id, its beginning, or `latest` (default)")
-)
+const ofRun = Flag.String("run").pipe(Flag.withDefault("latest"), told(`${anyRun} (default)`))
 
 export const why = Command.make(
   "why",

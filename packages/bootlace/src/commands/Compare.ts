@@ -20,13 +20,14 @@ export interface CompareCommand {
 const runLine = (name: string, { run, pipeline, plan, seed, status }: RunRecord): string =>
   `${name}  ${run}  ${pipeline}, seed ${seed}, plan ${plan.slice(0, 12)}, ${status}`
 
+const right = (title: string) => ({ title, align: "right" as const })
+
 const known = (value: number | undefined): string => (value === undefined ? "-" : number(value))
 
 const rowsTable = (changes: ReadonlyArray<RowsChange>): string => {
   const changed = changes.filter(({ added, removed }) => added > 0 || removed > 0)
   const same = `${changes.length - changed.length} of ${changes.length} row sets have the same rows`
   if (changed.length === 0) return same
-  const right = (title: string) => ({ title, align: "right" as const })
   const rows = changed.map(({ node, port, a, b, added, removed }) => [
     `${node}.${port}`,
     known(a),
@@ -47,7 +48,6 @@ const metricsTable = (changes: ReadonlyArray<MetricChange>): string => {
   const changed = changes.filter(({ verdict }) => verdict !== "equal")
   const same = `${changes.length - changed.length} of ${changes.length} metrics are equal`
   if (changed.length === 0) return same
-  const right = (title: string) => ({ title, align: "right" as const })
   const rows = changed.map((change) => [
     change.variant === "" ? change.node : `${change.node} ${change.variant}`,
     change.metric,

@@ -1,19 +1,14 @@
 /** `bootlace reproduce run.lock`: runs a finished run again from nothing and compares every node's output with the lock's hash. */
-import { runPlan } from "@bootlace/runtime"
-import type { Files } from "@bootlace/data"
-import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
-import type { LoadedModels } from "@bootlace/operators"
 import { Effect } from "effect"
 import { stat } from "node:fs/promises"
 import { Failure, usage } from "../Failure.ts"
 import { planOf } from "../LoadPipeline.ts"
 import { machinery } from "../Machinery.ts"
-import { unitsOf } from "../Progress.ts"
-import { readLock } from "../RunLock.ts"
+import { runAndShow } from "../RunAndShow.ts"
+import { operatorVersions, readLock } from "../RunLock.ts"
 import type { RunLock } from "../RunLock.ts"
-import { out, stderrScreen } from "../Screen.ts"
-import { showProgress } from "../ShowProgress.ts"
+import { out } from "../Screen.ts"
 import { table } from "../Table.ts"
 import { version } from "../version.ts"
 
@@ -26,7 +21,7 @@ export interface ReproduceCommand {
 
 /** Settings here that differ from the lock's: why bytes may differ. */
 const circumstances = (lock: RunLock, plan: Plan, numerics: string): ReadonlyArray<string> => {
-  const versions = Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version]))
+  const versions = operatorVersions(plan)
   const operators = Object.entries(lock.operators).filter(([name, was]) => versions[name] !== was)
   const pairs: ReadonlyArray<readonly [string, string, string]> = [
     ["plan", lock.plan, plan.hash],
@@ -54,14 +49,11 @@ const firstDifferences = (different: ReadonlyArray<Outcome>, record: RunRecord):
   return different.filter(({ node }) => !(reads.get(node) ?? []).some((from) => names.has(from)))
 }
 
-const runAgain = Effect.fnUntraced(function* (lock: RunLock, options: ReproduceCommand) {
-  const { plan, directory } = yield* planOf({ ...lock.pipeline, seed: lock.pipeline.seed, noConfig: options.noConfig })
-  const executor = yield* Engine
-  yield* showProgress(unitsOf(plan), stderrScreen(), undefined)
-  const { numerics } = executor
-  const record = yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics })
-  return { record, reasons: circumstances(lock, plan, numerics) }
-}, Effect.scoped)
+const runAgain = Effect.fnUntraced(function* (lock: RunLock, { noConfig }: ReproduceCommand) {
+  const loaded = yield* planOf({ ...lock.pipeline, seed: lock.pipeline.seed, noConfig })
+  const record = yield* runAndShow(loaded)
+  return { record, reasons: circumstances(lock, loaded.plan, record.engine) }
+})
 
 export const reproduce = Effect.fnUntraced(function* (options: ReproduceCommand) {
   const lock = yield* readLock(options.lock)

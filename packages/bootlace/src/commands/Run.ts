@@ -3,10 +3,8 @@
  * keeps what it committed, and the same command goes on from there.
  */
 import { Files } from "@bootlace/data"
-import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
-import type { LoadedModels } from "@bootlace/operators"
-import { lastRun, overBudget, runPlan, writeRunFile } from "@bootlace/runtime"
+import { lastRun, overBudget, writeRunFile } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
@@ -15,21 +13,11 @@ import type { RunOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import type { LoadedPipeline } from "../LoadPipeline.ts"
 import { defaultThreads, machinery } from "../Machinery.ts"
-import { unitsOf } from "../Progress.ts"
+import { runAndShow } from "../RunAndShow.ts"
 import { lockOf } from "../RunLock.ts"
 import { resultsText, runJson, summaryText } from "../RunSummary.ts"
-import { note, out, stderrScreen } from "../Screen.ts"
-import { showProgress } from "../ShowProgress.ts"
+import { note, out } from "../Screen.ts"
 import { writeReport } from "../WriteReport.ts"
-
-/** What operators may ask for. */
-type Services = Engine | LoadedModels | Files
-
-const runAndShow = Effect.fnUntraced(function* ({ plan, directory }: LoadedPipeline, options: RunOptions) {
-  const executor = yield* Engine
-  yield* showProgress(unitsOf(plan), stderrScreen(), options.events)
-  return yield* runPlan<Services>(plan, { directory, numerics: executor.numerics, engine: executor.numerics })
-}, Effect.scoped)
 
 /** A report that can't be made doesn't undo a run. */
 const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) => {
@@ -84,7 +72,7 @@ const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options:
 
 export const run = Effect.fnUntraced(function* (options: RunOptions) {
   const loaded = yield* loadPipeline(options)
-  const work = Effect.flatMap(runAndShow(loaded, options), (record) => finish(record, loaded, options))
+  const work = Effect.flatMap(runAndShow(loaded, options.events), (record) => finish(record, loaded, options))
   yield* work.pipe(
     Effect.provide(machinery(options)),
     Effect.catch((error) => failed(error, loaded.plan, options))

@@ -3,7 +3,7 @@ import { ArtifactStore, Files } from "@bootlace/data"
 import type { CommittedArtifact } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { bytes } from "@bootlace/report"
-import { keysInUse, listRuns, readRun } from "@bootlace/runtime"
+import { keysInUse, listCheckpoints, listRuns, readRun } from "@bootlace/runtime"
 import type { IndexedRows } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
@@ -92,14 +92,8 @@ const refuseWhileRunning = Effect.fnUntraced(function* (root: string) {
 
 /** Checkpoints of work that isn't finished: what it goes on from. */
 const openCheckpoints = Effect.gen(function* () {
-  const store = yield* ArtifactStore
-  const keys = yield* store.list
-  const open: Array<string> = []
-  for (const key of keys) {
-    const meta = (yield* store.peek(key))?.meta
-    if (meta?.["type"] === "checkpoint" && !keys.includes(String(meta["of"]))) open.push(key)
-  }
-  return open
+  const found = yield* listCheckpoints(yield* ArtifactStore)
+  return found.filter(({ finished }) => !finished).map(({ key }) => key)
 })
 
 export interface GcOptions {

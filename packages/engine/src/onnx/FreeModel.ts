@@ -1,5 +1,6 @@
 /** An ONNX model in the making that computes sizes from its inputs' shapes. Vectors of sizes are int64. */
 import type { DType } from "../Program.ts"
+import { bytesOf } from "./Lower.ts"
 import type { Data } from "./LoweringTrace.ts"
 import { elementType } from "./Protobuf.ts"
 import type { OnnxInitializer, OnnxNode } from "./Protobuf.ts"
@@ -10,12 +11,13 @@ export interface FreeInput {
   readonly dtype: "float32" | "int64"
   readonly shape: ReadonlyArray<number | string>
 }
-const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /** Nodes and initializers of the model, and the sizes it computes once each. */
 export class FreeModel {
   readonly nodes: Array<OnnxNode> = []
   readonly initializers = new Map<string, OnnxInitializer>()
+  /** Outputs of the nodes made here: a size is computed once. */
+  readonly #made = new Set<string>()
   readonly #inputs: Readonly<Record<string, FreeInput>>
 
   constructor(inputs: Readonly<Record<string, FreeInput>>) {
@@ -23,8 +25,8 @@ export class FreeModel {
   }
 
   node(op: string, inputs: ReadonlyArray<string>, output: string, attributes: OnnxNode["attributes"] = {}): string {
-    if (!this.nodes.some(({ outputs }) => outputs[0] === output))
-      this.nodes.push({ op, inputs, outputs: [output], attributes, domain: "" })
+    if (!this.#made.has(output)) this.nodes.push({ op, inputs, outputs: [output], attributes, domain: "" })
+    this.#made.add(output)
     return output
   }
 

@@ -33,13 +33,13 @@ export interface Emitter {
   readonly tensor: (name: string, value: Value, data: Float32Array | Int32Array | Uint8Array) => void
 }
 
-const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 export function lower(graph: Graph): Uint8Array {
   const nodes: Array<OnnxNode> = []
   const initializers = new Map<string, OnnxInitializer>()
-  const names = new Map<Value, string>()
-  graph.values.forEach((value, index) => names.set(value, valueName(value, index, names)))
+  const names = valueNames(graph)
   const share = (initializer: OnnxInitializer): string => {
     if (!initializers.has(initializer.name)) initializers.set(initializer.name, initializer)
     return initializer.name
@@ -82,10 +82,16 @@ export const filled = (number: number, dtype: DType, length: number): Float32Arr
 
 export const isStored = (value: Value): boolean => sizeOf(value.shape) <= storedSplat
 
-function valueName(value: Value, index: number, names: ReadonlyMap<Value, string>): string {
-  if (value.op === "Input") return value.attributes.name as string
-  if (value.op === "Out") return `${names.get(value.inputs[0]!)}.${value.attributes.index as number}`
-  return `%${index}`
+/** Inputs keep their names, the others are numbered: names hang on places, not on sizes. */
+export function valueNames({ values }: Graph): Map<Value, string> {
+  const names = new Map<Value, string>()
+  const nameOf = (value: Value, index: number): string => {
+    if (value.op === "Input") return value.attributes.name as string
+    if (value.op === "Out") return `${names.get(value.inputs[0]!)}.${value.attributes.index as number}`
+    return `%${index}`
+  }
+  values.forEach((value, index) => names.set(value, nameOf(value, index)))
+  return names
 }
 
 /**

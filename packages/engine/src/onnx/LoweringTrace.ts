@@ -2,7 +2,7 @@
 import type { Graph, Value } from "../Graph.ts"
 import type { DType } from "../Program.ts"
 import type { Emitter } from "./Lower.ts"
-import { filled } from "./Lower.ts"
+import { filled, valueNames } from "./Lower.ts"
 import { lowerOperation } from "./LowerOperation.ts"
 import type { OnnxNode } from "./Protobuf.ts"
 
@@ -53,16 +53,7 @@ const callsOf = (value: Value, index: number, nameOf: (value: Value) => string):
 
 /** All calls of a graph; its outputs come last, under their own names. */
 export const traceOf = (graph: Graph): ReadonlyArray<Call> => {
-  const names = new Map<Value, string>()
-  for (const [index, value] of graph.values.entries()) {
-    const name =
-      value.op === "Input"
-        ? (value.attributes["name"] as string)
-        : value.op === "Out"
-          ? `${names.get(value.inputs[0]!)}.${value.attributes["index"] as number}`
-          : `%${index}`
-    names.set(value, name)
-  }
+  const names = valueNames(graph)
   const body = graph.values.flatMap((value, index) => callsOf(value, index, (each) => names.get(each)!))
   const outputs = Object.entries(graph.outputs).map(([name, value]): Call => {
     const node = { op: "Identity", inputs: [names.get(value)!], outputs: [name], attributes: {}, domain: "" }
