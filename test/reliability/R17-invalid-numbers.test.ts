@@ -9,16 +9,10 @@ import { Train } from "@bootlace/operators"
 import { Effect } from "effect"
 import { afterEach, assert, describe, it } from "vitest"
 import { makeMemoryDisk } from "../../packages/data/test/memoryFiles.ts"
-import {
-  artifactOf,
-  decodeConfig,
-  filesFingerprint,
-  memoryWriter,
-  runIn
-} from "../../packages/operators/test/inMemory.ts"
-import { datasetOf, filesOf, newModel, onnx, pairs } from "../../packages/operators/test/tinyPairs.ts"
+import { filesFingerprint, runIn } from "../../packages/operators/test/inMemory.ts"
+import { newModel, onnx } from "../../packages/operators/test/tinyPairs.ts"
+import { trainingContext, withWeight } from "../../packages/operators/test/tinyTraining.ts"
 import { trainingGraph } from "../../packages/operators/test/trainingGraph.ts"
-import { decodeTensors, encodeTensors } from "../../packages/operators/src/tensor/TensorFile.ts"
 import { calls, resetCalls } from "../../packages/runtime/test/operators.ts"
 import { little, littleOptions, simulate } from "./simulated.ts"
 import { figure } from "./torture.ts"
@@ -28,27 +22,15 @@ afterEach(resetCalls)
 const clip = await newModel("clip")
 
 /** The model with one number of a weight replaced. */
-const poisoned = async (weight: string, value: number): Promise<Artifact> => {
-  const files = await filesOf(clip)
-  const tensors = decodeTensors(files["model.safetensors"]!, "model.safetensors")
-  tensors[weight]!.data[0] = value
-  return artifactOf("model", { ...files, "model.safetensors": encodeTensors(tensors) })
-}
+const poisoned = (weight: string, value: number): Promise<Artifact> =>
+  withWeight(clip, weight, (numbers) => void (numbers[0] = value))
 
 /** Steps until one fails, and the states before and after that one. */
 const failing = async (init: Artifact, weight: number) => {
   const { graph, config } = await trainingGraph({ objectives: ["itc"], steps: 20, batch_size: 4 })
   const effect = Effect.gen(function* () {
-    const training = yield* Train.body.open({
-      node: "train",
-      config: (yield* decodeConfig(Train, config)) as never,
-      seed: 5,
-      artifacts: { init },
-      directory: ".",
-      writer: memoryWriter().writer,
-      datasets: { pairs: datasetOf(pairs) },
-      graph: { ...graph, minimize: graph.minimize.map((each) => ({ ...each, weight })) }
-    })
+    const minimize = graph.minimize.map((each) => ({ ...each, weight }))
+    const training = yield* Train.body.open(yield* trainingContext(init, config, { ...graph, minimize }))
     for (let step = 0; step < training.steps; step++) {
       const before: Files = yield* training.snapshot
       const result = yield* Effect.result(training.step(step))

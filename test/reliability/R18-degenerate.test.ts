@@ -8,17 +8,10 @@ import { ImageEncoder, Train } from "@bootlace/operators"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import { makeMemoryDisk } from "../../packages/data/test/memoryFiles.ts"
-import {
-  artifactOf,
-  contextOf,
-  decodeConfig,
-  memoryWriter,
-  rowsOf,
-  runIn
-} from "../../packages/operators/test/inMemory.ts"
-import { datasetOf, filesOf, images, newModel, onnx, pairs, texts } from "../../packages/operators/test/tinyPairs.ts"
+import { contextOf, rowsOf, runIn } from "../../packages/operators/test/inMemory.ts"
+import { images, newModel, onnx, pairs, texts } from "../../packages/operators/test/tinyPairs.ts"
+import { trainingContext, withWeight } from "../../packages/operators/test/tinyTraining.ts"
 import { trainingGraph } from "../../packages/operators/test/trainingGraph.ts"
-import { decodeTensors, encodeTensors } from "../../packages/operators/src/tensor/TensorFile.ts"
 import { simulate } from "./simulated.ts"
 import { figure } from "./torture.ts"
 
@@ -26,27 +19,14 @@ const blip = await newModel("blip")
 const clip = await newModel("clip")
 
 /** The model with all numbers of one weight zero. */
-const without = async (model: Artifact, weight: string): Promise<Artifact> => {
-  const files = await filesOf(model)
-  const tensors = decodeTensors(files["model.safetensors"]!, "model.safetensors")
-  ;(tensors[weight]!.data as Float32Array).fill(0)
-  return artifactOf("model", { ...files, "model.safetensors": encodeTensors(tensors) })
-}
+const without = (model: Artifact, weight: string): Promise<Artifact> =>
+  withWeight(model, weight, (numbers) => void numbers.fill(0))
 
 /** Three steps: their metrics, or what they failed with. */
 const trained = async (init: Artifact, objectives: ReadonlyArray<string>, batch_size: number, rows: Batch) => {
   const { graph, config } = await trainingGraph({ objectives, steps: 3, batch_size })
   const steps = Effect.gen(function* () {
-    const training = yield* Train.body.open({
-      node: "train",
-      config: (yield* decodeConfig(Train, config)) as never,
-      seed: 5,
-      artifacts: { init },
-      directory: ".",
-      writer: memoryWriter().writer,
-      datasets: { pairs: datasetOf(rows) },
-      graph
-    })
+    const training = yield* Train.body.open(yield* trainingContext(init, config, graph, rows))
     const made: Array<Metrics> = []
     for (let step = 0; step < 3; step++) made.push(yield* training.step(step))
     return made

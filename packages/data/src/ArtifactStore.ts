@@ -260,13 +260,13 @@ const make = Effect.fnUntraced(function* (folder: string, options: Options) {
   const place = Effect.fnUntraced(function* (key: string, folder: string) {
     const there = yield* open(key)
     if (there !== undefined) return there
-    let renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
-    for (let attempt = 1; renamed._tag === "Failure"; attempt++) {
+    for (let attempt = 1; ; attempt++) {
+      const renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
+      if (renamed._tag === "Success") break
       const winner = yield* open(key)
       if (winner !== undefined) return winner
       // Whose place it was has removed it again since, as checkpoints are.
       if (!isTaken(renamed.failure) || attempt === attempts) return yield* renamed.failure
-      renamed = yield* Effect.result(files.rename(folder, folderOf(key)))
     }
     yield* files.fsyncFolder(artifacts)
     verified.add(key)

@@ -8,10 +8,10 @@ import { ImageEncoder } from "../src/ImageEncoder.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
 import { Train } from "../src/Train.ts"
 import { nearest, scoresAgainst } from "../src/metrics/Similarity.ts"
-import { decodeTensors, encodeTensors } from "../src/tensor/TensorFile.ts"
-import { artifactOf, contextOf, filesFingerprint, rowsOf, runIn } from "./inMemory.ts"
+import { decodeTensors } from "../src/tensor/TensorFile.ts"
+import { contextOf, filesFingerprint, rowsOf, runIn } from "./inMemory.ts"
 import { filesOf, images, newModel, onnx, pairs } from "./tinyPairs.ts"
-import { history, train, weightsOf } from "./tinyTraining.ts"
+import { history, train, weightsOf, withWeight } from "./tinyTraining.ts"
 
 const meanOf = (entries: ReadonlyArray<Readonly<Record<string, number>>>, name: string) =>
   entries.reduce((sum, entry) => sum + entry[name]!, 0) / entries.length
@@ -138,11 +138,9 @@ describe("Train", () => {
   })
 
   it("stops at a loss that isn't a number and names the rows", async () => {
-    const weights = weightsOf(await filesOf(clip))
-    weights["logit_scale"]!.data[0] = Number.NaN
-    const files = { ...(await filesOf(clip)), "model.safetensors": encodeTensors(weights) }
+    const poisoned = await withWeight(clip, "logit_scale", (numbers) => void (numbers[0] = Number.NaN))
     const config = { objectives: ["itc"], steps: 2, batch_size: 4 }
-    const failure = await train(artifactOf("model", files), config).catch((error: unknown) => error)
+    const failure = await train(poisoned, config).catch((error: unknown) => error)
     expect(failure).toMatchObject({ _tag: "NodeError", code: "R301", node: "train" })
     expect((failure as Error).message).toMatch(/step 0: .*itc_loss.*rows: ([0-9a-f]{32}(, )?){4}/)
   })

@@ -1,11 +1,31 @@
 /** Trainings on the tiny pairs, driven as the runtime drives them, and what they leave. */
-import type { Artifact, Batch, Files } from "@bootlace/graph"
+import type { Artifact, ArtifactWriter, Batch, Files, TrainingGraph } from "@bootlace/graph"
 import { Effect } from "effect"
 import { Train } from "../src/Train.ts"
-import { decodeTensors } from "../src/tensor/TensorFile.ts"
+import { decodeTensors, encodeTensors } from "../src/tensor/TensorFile.ts"
 import { artifactOf, decodeConfig, memoryWriter, readJson, runIn } from "./inMemory.ts"
-import { datasetOf, onnx, pairs } from "./tinyPairs.ts"
+import { datasetOf, filesOf, onnx, pairs } from "./tinyPairs.ts"
 import { trainingGraph } from "./trainingGraph.ts"
+
+/** What a Train node's body is opened with. */
+export const trainingContext = Effect.fnUntraced(function* (
+  init: Artifact,
+  config: unknown,
+  graph: TrainingGraph,
+  rows: Batch = pairs,
+  writer: ArtifactWriter = memoryWriter().writer
+) {
+  return {
+    node: "train",
+    config: (yield* decodeConfig(Train, config)) as never,
+    seed: 5,
+    artifacts: { init },
+    directory: ".",
+    writer,
+    datasets: { pairs: datasetOf(rows) },
+    graph
+  }
+})
 
 export interface TrainOptions {
   readonly stopAt?: number
@@ -29,16 +49,7 @@ export const train = async (
   const minimize = graph.minimize.map((each) => ({ ...each, weight: weights[each.output] ?? 1 }))
   const effect = Effect.gen(function* () {
     const memory = memoryWriter()
-    const context = {
-      node: "train",
-      config: (yield* decodeConfig(Train, own)) as never,
-      seed: 5,
-      artifacts: { init },
-      directory: ".",
-      writer: memory.writer,
-      datasets: { pairs: datasetOf(rows) },
-      graph: { ...graph, minimize }
-    }
+    const context = yield* trainingContext(init, own, { ...graph, minimize }, rows, memory.writer)
     let training = yield* Train.body.open(context)
     const saved: Array<Files> = []
     for (let step = 0; step < training.steps; step++) {
@@ -60,3 +71,15 @@ export const history = (files: Files) =>
   readJson(files, "history.json") as ReadonlyArray<Readonly<Record<string, number>>>
 
 export const weightsOf = (files: Files) => decodeTensors(files["model.safetensors"]!, "model.safetensors")
+
+/** The model with the numbers of one weight changed. */
+export const withWeight = async (
+  model: Artifact,
+  weight: string,
+  change: (numbers: Float32Array) => void
+): Promise<Artifact> => {
+  const files = await filesOf(model)
+  const tensors = weightsOf(files)
+  change(tensors[weight]!.data as Float32Array)
+  return artifactOf("model", { ...files, "model.safetensors": encodeTensors(tensors) })
+}
