@@ -32,8 +32,7 @@ export interface ExportedModel {
   readonly vocabulary: string
 }
 
-export const exportDtypes = ["float32", "float16", "bfloat16"] as const
-export type ExportDtype = (typeof exportDtypes)[number]
+export type ExportDtype = "float32" | "float16" | "bfloat16"
 
 export interface ExportOptions {
   /** The class of transformers; a BLIP model of one's own fits several. Default: the config's, or the captioner's. */
