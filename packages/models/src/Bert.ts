@@ -78,6 +78,18 @@ const attend = (
   return attentionOutput(weights, name, mixed, x, config.layer_norm_eps)
 }
 
+/**
+ * Attention of texts [B, T, D] to the tokens of U images [U, N, D'], B / U texts of an image side by side: they ask as one long text, so
+ * its keys and values are made once.
+ */
+const lookAt = (weights: Weights, name: string, config: TextConfig, x: Tensor, image_tokens: Tensor): Tensor => {
+  const [B, U] = [dim(x, 0), dim(image_tokens, 0)]
+  if (B === U) return attend(weights, name, config, x, image_tokens)
+  if (B % U !== 0) throw new Error(`expected as many texts of each image, got ${B} texts of ${U} images`)
+  const asked = tf.reshape(x, [U, (B / U) * dim(x, 1), dim(x, 2)])
+  return tf.reshape(attend(weights, name, config, asked, image_tokens), x.shape)
+}
+
 export const feedForward = (weights: Weights, layer: string, config: TextConfig, x: Tensor): Tensor => {
   const wide = activate(config.hidden_act, linear(weights, `${layer}.intermediate.dense`, x))
   return attentionOutput(weights, layer, wide, x, config.layer_norm_eps)
@@ -85,7 +97,7 @@ export const feedForward = (weights: Weights, layer: string, config: TextConfig,
 
 /**
  * The embeddings and what leaves each layer: num_hidden_layers + 1 tensors [B, T, D]. `mask` is added to self-attention
- * scores; `image_tokens` [B, N, image width] turns the cross-attention on.
+ * scores; `image_tokens` [U, N, image width] turns the cross-attention on: U = B, or the B / U texts of an image are side by side.
  */
 export const bertStates = (
   weights: Weights,
@@ -100,7 +112,7 @@ export const bertStates = (
   for (let index = 0; index < config.num_hidden_layers; index++) {
     const layer = `${stack.shared}.encoder.layer.${index}`
     x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, mask)
-    if (image_tokens !== undefined) x_BTD = attend(weights, `${layer}.crossattention`, config, x_BTD, image_tokens)
+    if (image_tokens !== undefined) x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens)
     x_BTD = feedForward(weights, layer, config, x_BTD)
     states.push(x_BTD)
   }

@@ -93,10 +93,16 @@ export interface SiglipModel extends Base {
 
 export interface BlipModel extends Base {
   readonly architecture: "blip"
-  /** Image-grounded encoder: [B, 2] logits, class 1 = match. The caller puts [ENC] first in `input_ids`. */
-  readonly matchLogits: (weights: Weights, image_tokens_BND: Tensor, text: TokenTensors) => Tensor
-  /** Image-grounded decoder, teacher forced: [B, T, V] next-token logits. The caller puts [DEC] first in `input_ids`. */
-  readonly decodeLogits: (weights: Weights, image_tokens_BND: Tensor, text: TokenTensors) => Tensor
+  /**
+   * Image-grounded encoder: [B, 2] logits, class 1 = match. The caller puts [ENC] first in `input_ids`. Of fewer images than texts, U, each has
+   * B / U texts side by side, for all of which its keys and values are made once.
+   */
+  readonly matchLogits: (weights: Weights, image_tokens_UND: Tensor, text: TokenTensors) => Tensor
+  /**
+   * Image-grounded decoder, teacher forced: [B, T, V] next-token logits. The caller puts [DEC] first in `input_ids`. Images as in
+   * `matchLogits`.
+   */
+  readonly decodeLogits: (weights: Weights, image_tokens_UND: Tensor, text: TokenTensors) => Tensor
   /** Cross-attention keys and values of each image, for all decoding steps: two tensors [L, B, H, N, D/H]. */
   readonly crossCache: (
     weights: Weights,

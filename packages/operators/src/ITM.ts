@@ -14,7 +14,7 @@ import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
 
 export const ITM = tensorMap({
   name: "ITM",
-  version: 1,
+  version: 2,
   description: "Probability that a text describes its image; inside Train BLIP's matching loss.",
   config: Schema.Struct({
     batch_size: batchSize,
@@ -25,6 +25,7 @@ export const ITM = tensorMap({
   model: ["blip"],
   inputs: { image_tokens: "image_tokens", text: "text" },
   outputs: { match_probability: "score" },
+  sharesImages: true,
   program:
     ({ model, tokenizer }) =>
     (weights, { image_tokens, text }) => {

@@ -25,7 +25,7 @@ const meanLogLikelihood = (logits_BTV: tf.Tensor, { input_ids, attention_mask }:
 
 export const LMDecoder = tensorMap({
   name: "LMDecoder",
-  version: 1,
+  version: 2,
   description: "Log-likelihood of a caption given its image; inside Train BLIP's language modelling loss.",
   config: Schema.Struct({
     batch_size: batchSize,
@@ -36,6 +36,7 @@ export const LMDecoder = tensorMap({
   model: ["blip"],
   inputs: { image_tokens: "image_tokens", text: "text" },
   outputs: { caption_log_likelihood: "score" },
+  sharesImages: true,
   program:
     ({ model, tokenizer }) =>
     (weights, { image_tokens, text }) => {

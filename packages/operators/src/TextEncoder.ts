@@ -13,7 +13,7 @@ import { batchSize, normalize, tensorMap } from "./tensor/tensorMap.ts"
 
 export const TextEncoder = tensorMap({
   name: "TextEncoder",
-  version: 1,
+  version: 2,
   description: "Embeds texts with the model's text tower.",
   config: Schema.Struct({ normalize, batch_size: batchSize }),
   model: ["clip", "blip", "siglip"],

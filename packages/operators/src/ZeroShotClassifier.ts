@@ -139,7 +139,7 @@ const openModel = Effect.fnUntraced(function* (node: string, artifact: Artifact 
 
 export const ZeroShotClassifier = Operator.fold({
   name: "ZeroShotClassifier",
-  version: 1,
+  version: 2,
   description: "Classifies images by sentences about their classes: top-1 and top-5 accuracy.",
   config,
   model: ["clip", "blip", "siglip"],

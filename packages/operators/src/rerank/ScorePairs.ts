@@ -3,8 +3,8 @@
  *
  *   B pairs of a micro-batch   N image tokens   D their width   P pairs in all
  *
- * An image's tokens are computed once and live for one micro-batch of images. Its pairs run by themselves, so that a logit
- * doesn't depend on which images came together.
+ * An image's tokens are computed once and live for one micro-batch of images. Its pairs run by themselves, their keys and values made once
+ * for all texts of a call, so that a logit doesn't depend on which images came together.
  */
 import { rowIdHex, rowIdsOf } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
@@ -85,7 +85,8 @@ const outputOf = Effect.fnUntraced(function* (
   run: MicroBatches["run"],
   name: string
 ) {
-  const outputs = yield* runMicroBatches({ rows, inputs, model: runnable.opened, batch_size, run })
+  const at = { rows, inputs, model: runnable.opened, batch_size, sharesImages: true }
+  const outputs = yield* runMicroBatches({ ...at, run })
   return (outputs[name] as { readonly data: Float32Array }).data
 })
 

@@ -1,14 +1,16 @@
 /**
- * Rows in fixed micro-batches: prepared, padded to full size, run, and cut back to the rows that came.
+ * Rows in fixed micro-batches: prepared, run in calls of few sizes, and put back in their order.
  *
- * Every run has the same number of rows, because the bits of a row can depend on it; a short batch is padded by its last
- * row. A row that can't be prepared is rejected with its reason and takes part in nothing.
+ * Which rows run together hangs on the rows of the batch alone (Calls.ts), because the bits of a row can depend on it. A row that
+ * can't be prepared is rejected with its reason and takes part in nothing.
  */
 import { rowIdHex, rowIdsOf, columnOf } from "@bootlace/data"
 import type { HostTensor, HostTensors } from "@bootlace/engine"
 import type { Batch, Columns, NodeError, Rejected, StoredType } from "@bootlace/graph"
 import { Effect } from "effect"
 import { onRows } from "../RowValues.ts"
+import { callsFor } from "./Calls.ts"
+import type { Call, Rows } from "./Calls.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { cellsOf, collate } from "./TensorColumn.ts"
 import type { Cell } from "./TensorColumn.ts"
@@ -60,69 +62,66 @@ export const prepareRows = Effect.fnUntraced(function* (
   return { rows, rejected } satisfies PreparedRows
 })
 
-/** The tensors of exactly `batch_size` rows. */
-const tensorsOf = (rows: ReadonlyArray<PreparedRow>, inputs: Columns, model: OpenModel | undefined): HostTensors =>
+/** The tensors of a call. */
+const tensorsOf = ({ rows, inputs, model }: MicroBatches, call: Call): HostTensors =>
   Object.assign(
     {},
-    ...Object.entries(inputs).map(([name, type]) =>
-      collate(
+    ...Object.entries(inputs).map(([name, type]) => {
+      const places = type === "image_tokens" ? call.images : call.rows
+      return collate(
         type as StoredType,
         name,
-        rows.map((row) => row.cells[name]!),
+        places.map((place) => rows[place]!.cells[name]!),
         model
       )
-    )
+    })
   )
 
 const isTexts = (column: HostColumn): column is ReadonlyArray<string> => Array.isArray(column)
 
-const firstRows = (column: HostColumn, count: number): HostColumn => {
-  if (isTexts(column)) return column.slice(0, count)
-  const stride = column.data.length / column.shape[0]!
-  return { ...column, shape: [count, ...column.shape.slice(1)], data: column.data.slice(0, count * stride) }
+type HostColumns = Readonly<Record<string, HostColumn>>
+
+/** What a call gave, and the rows it gave it for. */
+interface Part {
+  readonly rows: ReadonlyArray<number>
+  readonly outputs: HostColumns
 }
 
-const joined = (parts: ReadonlyArray<HostColumn>): HostColumn => {
-  const first = parts[0]!
-  if (parts.length === 1) return first
-  if (isTexts(first)) return (parts as ReadonlyArray<ReadonlyArray<string>>).flat()
-  const tensors = parts as ReadonlyArray<HostTensor>
-  const data = new (first.data.constructor as Float32ArrayConstructor)(
-    tensors.reduce((total, part) => total + part.data.length, 0)
-  )
-  let at = 0
-  for (const part of tensors) {
-    data.set(part.data, at)
-    at += part.data.length
+/** An output of all calls, row by row in the order of the rows. */
+const inOrder = (parts: ReadonlyArray<Part>, name: string, num_rows: number): HostColumn => {
+  const first = parts[0]!.outputs[name]!
+  if (isTexts(first)) {
+    const texts = Array<string>(num_rows)
+    for (const { rows, outputs } of parts)
+      rows.forEach((row, i) => (texts[row] ??= (outputs[name] as ReadonlyArray<string>)[i]!))
+    return texts
   }
-  return { ...first, shape: [tensors.reduce((n, part) => n + part.shape[0]!, 0), ...first.shape.slice(1)], data }
-}
-
-export interface MicroBatches {
-  readonly rows: ReadonlyArray<PreparedRow>
-  readonly inputs: Columns
-  readonly model: OpenModel | undefined
-  readonly batch_size: number
-  readonly run: (
-    inputs: HostTensors,
-    rowIds: ReadonlyArray<string>
-  ) => Effect.Effect<Readonly<Record<string, HostColumn>>, NodeError>
-}
-
-/** The outputs for all rows, in order; undefined where there is no row to run. */
-export const runMicroBatches = Effect.fnUntraced(function* ({ rows, inputs, model, batch_size, run }: MicroBatches) {
-  const parts: Array<Readonly<Record<string, HostColumn>>> = []
-  for (let start = 0; start < rows.length; start += batch_size) {
-    const own = rows.slice(start, start + batch_size)
-    const full = Array.from({ length: batch_size }, (_, i) => own[Math.min(i, own.length - 1)]!)
-    const outputs = yield* run(
-      tensorsOf(full, inputs, model),
-      full.map((row) => row.id)
-    )
-    parts.push(Object.fromEntries(Object.entries(outputs).map(([name, all]) => [name, firstRows(all, own.length)])))
+  const stride = first.data.length / first.shape[0]!
+  const data = new (first.data.constructor as Float32ArrayConstructor)(num_rows * stride)
+  const filled = new Set<number>()
+  for (const { rows, outputs } of parts) {
+    const values = (outputs[name] as HostTensor).data
+    rows.forEach((row, i) => {
+      if (!filled.has(row)) data.set(values.subarray(i * stride, (i + 1) * stride), row * stride)
+      filled.add(row)
+    })
   }
-  const names = Object.keys(parts[0] ?? {})
-  return Object.fromEntries(names.map((name) => [name, joined(parts.map((part) => part[name]!))]))
+  return { ...first, shape: [num_rows, ...first.shape.slice(1)], data }
+}
+
+export interface MicroBatches extends Rows {
+  readonly run: (inputs: HostTensors, rowIds: ReadonlyArray<string>) => Effect.Effect<HostColumns, NodeError>
+}
+
+/** The outputs for all rows, in order; none where there is no row to run. */
+export const runMicroBatches = Effect.fnUntraced(function* (at: MicroBatches) {
+  const parts: Array<Part> = []
+  for (const call of callsFor(at)) {
+    const ids = call.rows.map((place) => at.rows[place]!.id)
+    parts.push({ rows: call.rows, outputs: yield* at.run(tensorsOf(at, call), ids) })
+  }
+  const names = Object.keys(parts[0]?.outputs ?? {})
+  return Object.fromEntries(names.map((name) => [name, inOrder(parts, name, at.rows.length)]))
 })
 
 const pickRows = (column: HostColumn, places: ReadonlyArray<number>): HostColumn => {
@@ -132,8 +131,6 @@ const pickRows = (column: HostColumn, places: ReadonlyArray<number>): HostColumn
   places.forEach((from, to) => data.set(column.data.subarray(from * stride, (from + 1) * stride), to * stride))
   return { ...column, shape: [places.length, ...column.shape.slice(1)], data }
 }
-
-type HostColumns = Readonly<Record<string, HostColumn>>
 
 /** A text that came out empty is no text: its row is rejected. */
 export const rejectEmptyTexts = (rows: ReadonlyArray<PreparedRow>, columns: HostColumns) => {

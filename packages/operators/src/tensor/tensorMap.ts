@@ -86,6 +86,8 @@ interface CommonSpec<
   readonly model?: ReadonlyArray<A>
   readonly inputs: In
   readonly outputs: Out
+  /** Its program takes `image_tokens` [U, N, D] of fewer images than texts: those of the B / U texts side by side. */
+  readonly sharesImages?: boolean
 }
 /** What running it needs of a spec. */
 type Lifted = Omit<CommonSpec<string, never, Columns, Columns, Architecture>, "config" | "description">
@@ -165,7 +167,8 @@ const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>)
     return Effect.fnUntraced(function* (batch: Batch) {
       const { rows, rejected } = yield* prepareRows(context.node, batch, spec.inputs, opened)
       const { batch_size } = context.config
-      const all = yield* runMicroBatches({ rows, inputs: spec.inputs, model: opened, batch_size, run })
+      const { inputs, sharesImages = false } = spec
+      const all = yield* runMicroBatches({ rows, inputs, model: opened, batch_size, sharesImages, run })
       const { columns: outputs, rejected: wordless } = rejectEmptyTexts(rows, all)
       const vectors = Object.entries(spec.outputs).map(([name, type]) => [
         name,
