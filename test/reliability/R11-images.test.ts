@@ -56,7 +56,14 @@ nodes:
   pairs: { op: ReadPairs, path: pairs, on_bad_row: { action: ${action}, budget: 1 } }
   kept:  { op: WriteShards, in: { image: pairs.image, text: pairs.text }, format: arrow }
 `
-  const { plan } = yield* planOf({ file: join(directory, "odd.yaml"), text, set: [], seed: undefined, noConfig: true })
+  const { plan } = yield* planOf({
+    file: join(directory, "odd.yaml"),
+    text,
+    set: [],
+    seed: undefined,
+    only: [],
+    noConfig: true
+  })
   return yield* runPlan(plan, { directory, numerics: "none", engine: "none" })
 })
 

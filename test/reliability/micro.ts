@@ -53,7 +53,7 @@ export interface MicroRun {
 const onStore = ({ pipeline }: MicroRun) =>
   Effect.gen(function* () {
     const file = join(root, "pipelines/micro", `${pipeline}.yaml`)
-    const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, noConfig: true })
+    const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, only: [], noConfig: true })
     const { numerics } = yield* Engine
     return yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics })
   })

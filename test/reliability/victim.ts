@@ -19,7 +19,7 @@ const pipelines = ["clip", "blip", "capfilt", "eval"]
 
 const runIn = Effect.fnUntraced(function* (pipeline: string, store: string) {
   const file = join(import.meta.dirname, "../../pipelines/micro", `${pipeline}.yaml`)
-  const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, noConfig: true })
+  const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, only: [], noConfig: true })
   const { numerics } = yield* Engine
   const services = Layer.mergeAll(Layer.provideMerge(ArtifactStore.layer(store), Files.layer), Progress.layer)
   const record = yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics }).pipe(

@@ -5,6 +5,8 @@ export interface PipelineOptions {
   /** `name=value` of params and matrix axes. */
   readonly set: ReadonlyArray<string>
   readonly seed: number | undefined
+  /** Names of the nodes that are wanted, with all they read; empty: the whole pipeline. */
+  readonly only: ReadonlyArray<string>
   /** Refuse code of the project: no bootlace.config.ts. */
   readonly noConfig: boolean
 }

@@ -1,5 +1,5 @@
 /** From a file name on the command line to a checked plan, with the project's operators; no model and no data is touched. */
-import { readPipeline } from "@bootlace/graph"
+import { only as partOf, readPipeline } from "@bootlace/graph"
 import type { Plan, Registry } from "@bootlace/graph"
 import { Effect } from "effect"
 import { readdir, readFile } from "node:fs/promises"
@@ -56,12 +56,21 @@ export interface PipelineText extends PipelineOptions {
   readonly text: string
 }
 
+const restricted = (plan: Plan, names: ReadonlyArray<string>): Effect.Effect<Plan, Failure> => {
+  if (names.length === 0) return Effect.succeed(plan)
+  const part = partOf(plan, names)
+  if (!("_tag" in part)) return Effect.succeed(part)
+  const hint = part.nearest === undefined ? "" : `\nhint: did you mean ${part.nearest}?`
+  return usage(`error: --only ${part.name}: the pipeline has no such node${hint}`)
+}
+
 /** Fails with Diagnostics for a wrong pipeline and with a Failure (exit 2) for a wrong invocation. */
-export const planOf = Effect.fnUntraced(function* ({ file, text, set, seed, noConfig }: PipelineText) {
+export const planOf = Effect.fnUntraced(function* ({ file, text, set, seed, only, noConfig }: PipelineText) {
   const values = yield* parseSet(set)
   const directory = dirname(resolve(file))
   const { registry, config } = yield* loadRegistry(directory, noConfig)
-  const plan = yield* readPipeline(text, { file, registry, set: values, seed })
+  const whole = yield* readPipeline(text, { file, registry, set: values, seed })
+  const plan = yield* restricted(whole, only)
   return { plan, config, directory, text } satisfies LoadedPipeline
 })
 

@@ -23,6 +23,7 @@ export const RunLock = Schema.Struct({
     file: Schema.String,
     text: Schema.String,
     set: Schema.Array(Schema.String),
+    only: Schema.optionalKey(Schema.Array(Schema.String)),
     seed: Schema.optionalKey(Schema.Int)
   }),
   plan: Schema.String,

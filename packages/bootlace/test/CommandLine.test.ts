@@ -185,6 +185,23 @@ describe("run", () => {
     assert.isTrue(nodes.every((node) => node.status === "cached"))
   })
 
+  it("runs only a node and what it reads, and finds a name that was meant", async () => {
+    const part = await bootlace("plan", "clip.yaml", "--store", "s", "--threads", "1", "--only", "train", "--json")
+    const { nodes } = JSON.parse(part.out) as { nodes: ReadonlyArray<{ node: string; status: string }> }
+    assert.isTrue(nodes.every(({ status }) => status === "cached"))
+    assert.include(
+      nodes.map(({ node }) => node),
+      "train"
+    )
+    assert.notInclude(
+      nodes.map(({ node }) => node),
+      "recall"
+    )
+    const wrong = await bootlace("run", "clip.yaml", "--store", "s", "--only", "trian")
+    assert.strictEqual(wrong.code, 2)
+    assert.include(wrong.err, "--only trian: the pipeline has no such node\nhint: did you mean train?")
+  })
+
   it("tries what was trained, and lists the store", async () => {
     const image = join(shapes, "000.png")
     const labels = ["--labels", "a red circle, a blue square", "--json"]

@@ -38,6 +38,11 @@ export const pipeline = {
     Flag.atLeast(0),
     told("set a param or matrix axis; can stand several times")
   ),
+  only: Flag.String("only").pipe(
+    Flag.withMetavar("node"),
+    Flag.atLeast(0),
+    told("just this node and what it reads; can stand several times")
+  ),
   seed: optional(wholeFrom("seed", 0)).pipe(told("seed instead of the pipeline's own")),
   noConfig: yes("no-config", "refuse bootlace.config.ts, which is code")
 }

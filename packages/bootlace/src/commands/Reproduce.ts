@@ -50,7 +50,7 @@ const firstDifferences = (different: ReadonlyArray<Outcome>, record: RunRecord):
 }
 
 const runAgain = Effect.fnUntraced(function* (lock: RunLock, { noConfig }: ReproduceCommand) {
-  const loaded = yield* planOf({ ...lock.pipeline, seed: lock.pipeline.seed, noConfig })
+  const loaded = yield* planOf({ only: [], ...lock.pipeline, seed: lock.pipeline.seed, noConfig })
   const record = yield* runAndShow(loaded)
   return { record, reasons: circumstances(lock, loaded.plan, record.engine) }
 })

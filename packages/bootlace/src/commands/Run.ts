@@ -33,8 +33,8 @@ const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) 
 }
 
 const writeLock = Effect.fnUntraced(function* (record: RunRecord, { plan, text }: LoadedPipeline, options: RunOptions) {
-  const { file, set, seed, engine } = options
-  const pipeline = { file, text, set, ...(seed === undefined ? {} : { seed }) }
+  const { file, set, seed, only, engine } = options
+  const pipeline = { file, text, set, only, ...(seed === undefined ? {} : { seed }) }
   const lock = lockOf({ record, plan, pipeline, engine, threads: options.threads ?? defaultThreads })
   yield* writeRunFile(options.store, record.run, "run.lock", lock)
 })

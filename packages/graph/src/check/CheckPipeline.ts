@@ -1,8 +1,8 @@
 /** Drafts to a plan: every wire resolved and typed, node after node in topological order, or every mistake there is. */
-import { canonicalJson, sha256 } from "../CanonicalJson.ts"
 import type { Finding } from "../Diagnostic.ts"
 import type { Registry } from "../Operator.ts"
-import type { Axes, Plan, PlanNode, Wire } from "../Plan.ts"
+import type { Axes, Plan } from "../Plan.ts"
+import { planHash } from "../PlanHash.ts"
 import { type Checking, checkNode } from "./CheckNode.ts"
 import type { Draft } from "./Draft.ts"
 import { expandDrafts } from "./Expand.ts"
@@ -19,23 +19,6 @@ const cycleFinding = (cycle: ReadonlyArray<string>, names: Names): Finding => {
   const label = itself ? `node ${cycle[0]} reads itself` : cycle.join(" -> ")
   return { code: "V115", message: itself ? "self wire" : "cycle", ...(ref?.where ?? reader.place([])), label }
 }
-
-const wireKey = (wire: Wire): unknown =>
-  wire._tag === "Stream" ? { _tag: wire._tag, node: wire.node, port: wire.port } : wire
-
-const meaning = (node: PlanNode): unknown => ({
-  id: node.id,
-  op: node.operator.name,
-  version: node.operator.version,
-  config: node.encodedConfig,
-  seed: node.seed,
-  inputs: Object.fromEntries(Object.entries(node.inputs).map(([name, wires]) => [name, wires.map(wireKey)])),
-  persist: node.persist,
-  on_bad_row: node.on_bad_row,
-  ...(node.training === undefined
-    ? {}
-    : { training: { nodes: node.training.nodes.map(meaning), minimize: node.training.minimize } })
-})
 
 export interface Checked {
   readonly plan: Plan | undefined
@@ -73,7 +56,7 @@ export const checkPipeline = (
   const checking: Checking = { registry, names, outputs: new Map(), findings }
   const planned = [...order, ...rest].map((id) => checkNode(names.byId.get(id)!, checking))
   if (findings.length > 0) return { plan: undefined, findings }
-  const hash = sha256(canonicalJson(planned.map(meaning)))
+  const hash = planHash(planned)
   return {
     plan: { name: pipeline.name, seed: pipeline.seed, axes: pipeline.axes ?? {}, nodes: planned, hash },
     findings
