@@ -1,0 +1,74 @@
+/**
+ * What has no peer.
+ *
+ *   capfilt-tiny   the whole of pipelines/tiny/capfilt.yaml into an empty store, report included
+ *   cli-help       `bootlace --help`, the whole process
+ *   check-50       `bootlace check` of a file of 50 nodes, the whole process
+ */
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import type { Case } from "../Case.ts"
+
+const common = { suite: "data", peers: [], differs: () => undefined } as const
+const tinyCapfilt = fileURLToPath(new URL("../../pipelines/tiny/capfilt.yaml", import.meta.url))
+
+/** A source, a vocabulary, a model, and filters one behind the other with an encoder beside each. */
+const fiftyNodes = (): string => {
+  const filters = Array.from({ length: 24 }, (_, i) => {
+    const before = i === 0 ? "web" : `f${i - 1}.kept`
+    return `  f${i}: { op: Filter, in: { image: ${before}.image, text: ${before}.text }, keep: {} }`
+  })
+  const encoders = Array.from(
+    { length: 23 },
+    (_, i) => `  e${i}: { op: ImageEncoder, model: clip, in: { image: f${i}.kept.image } }`
+  )
+  return [
+    "version: 1",
+    "name: fifty",
+    "models: { clip: { architecture: clip, preset: nano, vocabulary: vocabulary } }",
+    "nodes:",
+    "  web: { op: ReadPairs, path: data }",
+    "  vocabulary: { op: BuildVocabulary, in: { text: web.text } }",
+    ...filters,
+    ...encoders,
+    ""
+  ].join("\n")
+}
+
+/** Counts up, so that no run finds the store of the one before. */
+let stores = 0
+
+const capfilt = (nano: boolean): Case => {
+  const fewer = nano ? ["--set", "steps=2", "--set", "finetune_steps=2"] : []
+  return {
+    ...common,
+    name: "capfilt-tiny",
+    unit: "a run",
+    steps: 1,
+    ours: ({ folder, threads }) => {
+      const store = join(folder, `store-${++stores}`)
+      const run = ["run", tinyCapfilt, "--store", store, "--threads", threads, ...fewer]
+      return ["data/command.ts", "1", "FRESH", "--", ...run]
+    }
+  }
+}
+
+export const dataCases = (nano: boolean): ReadonlyArray<Case> => [
+  capfilt(nano),
+  {
+    ...common,
+    name: "cli-help",
+    unit: "a call",
+    steps: nano ? 1 : 10,
+    ours: ({ steps }) => ["data/command.ts", steps, "WARM", "--", "--help"]
+  },
+  {
+    ...common,
+    name: "check-50",
+    unit: "a call",
+    steps: nano ? 1 : 10,
+    prepare: (folder) => writeFile(join(folder, "fifty.yaml"), fiftyNodes()),
+    ours: ({ folder, steps }) => ["data/command.ts", steps, "WARM", "--", "check", join(folder, "fifty.yaml")]
+  }
+]
