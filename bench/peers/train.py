@@ -52,4 +52,5 @@ for _ in range(int(steps)):
     spent = [step(training.batch(one))[0] for one in timed]
     seconds.append(sum(spent) / len(spent))
 mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": seconds, "mb": mb, "outputs": outputs, "peer": f"torch {torch.__version__} {mode}"}))
+padding = {"same": "", "longest": ", padded to the longest", "fixed": ", padded to the full length"}[whose]
+print(json.dumps({"seconds": seconds, "mb": mb, "outputs": outputs, "peer": f"torch {torch.__version__} {mode}{padding}"}))
