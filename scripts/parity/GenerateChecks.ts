@@ -1,7 +1,7 @@
 /** Captions: ids up to the first [SEP], texts, and what nucleus sampling may draw. */
-import type { HostTensor, LoadedModel, Program } from "@bootlace/engine"
-import { decoding, nucleus } from "@bootlace/models"
-import { decodingStep, stepTensors } from "@bootlace/operators"
+import type { HostTensor, LoadedModel } from "@bootlace/engine"
+import { nucleus } from "@bootlace/models"
+import { decodeImages, lookProgram, stepProgram, type DecodingPrograms } from "@bootlace/operators"
 import type { BlipConfig, BlipModel, Caption, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
@@ -26,37 +26,13 @@ interface Setting {
   readonly min_top1_top2_margin?: number
 }
 
-interface Programs {
-  readonly look: Program
-  readonly step: Program
-}
-
-const programsOf = (model: BlipModel): Programs => {
+const programsOf = (model: BlipModel): DecodingPrograms => {
   const weights = Object.keys(model.shapes)
   return {
-    look: {
-      name: "captioning, images",
-      weights,
-      run: (at, { pixels }) => ({ ...model.crossCache(at, model.encodeImage(at, pixels!).image_tokens) })
-    },
-    step: {
-      name: "captioning, a token",
-      weights,
-      run: decodingStep(model)
-    }
+    look: { name: "captioning, images", weights, run: lookProgram(model) },
+    step: { name: "captioning, a token", weights, run: stepProgram(model) }
   }
 }
-
-const captionsOf = Effect.fnUntraced(function* (options: GenerateOptions, loaded: LoadedModel, step: Program) {
-  const steps = decoding(options)
-  let at = steps.next()
-  while (at.done !== true) {
-    const { logits, keys, values } = yield* loaded.run(step, stepTensors(at.value))
-    const floats = (tensor: HostTensor | undefined) => tensor!.data as Float32Array
-    at = steps.next({ logits: floats(logits), keys: floats(keys), values: floats(values) })
-  }
-  return at.value as ReadonlyArray<Caption>
-})
 
 const methodOf = ({ num_beams = 1, length_penalty, early_stopping }: Setting["options"]): Method =>
   num_beams === 1
@@ -74,14 +50,14 @@ const untilEnd = (ids: ReadonlyArray<number>, end: number): string =>
 const settingChecks = Effect.fnUntraced(function* (
   name: string,
   setting: Setting,
-  seen: Pick<GenerateOptions, "cross_keys" | "cross_values">,
+  num_images: number,
   special: { readonly dec: number; readonly end: number },
   run: (options: GenerateOptions) => Effect.Effect<ReadonlyArray<Caption>, unknown>,
   tokenizer: Tokenizer | undefined
 ) {
   const { max_length, min_length, repetition_penalty } = setting.options
   const captions = yield* run({
-    ...seen,
+    num_images,
     prompt_ids: setting.prompt_ids ?? [special.dec],
     method: methodOf(setting.options),
     max_length,
@@ -148,13 +124,15 @@ export const generateChecks = Effect.fnUntraced(function* (
   const settings = readJson<Readonly<Record<string, Setting>>>(folder, "expected_generate.json") ?? {}
   const pixels = (yield* readTensors(join(folder, "expected_lm.safetensors")))?.["pixel_values"]
   if (pixels === undefined) return []
-  const { look, step } = programsOf(model)
-  const seen = (yield* loaded.run(look, { pixels })) as unknown as Pick<GenerateOptions, "cross_keys" | "cross_values">
+  const programs = programsOf(model)
   const { bos_token_id: dec, sep_token_id: end } = (model.config as BlipConfig).text_config
-  const run = (options: GenerateOptions) => captionsOf(options, loaded, step)
+  const run = (options: GenerateOptions) =>
+    Effect.scoped(
+      Effect.flatMap(loaded.hold, (held) => decodeImages(model, programs, held, { image: pixels }, options))
+    )
   const checks: Array<Check> = []
   for (const [name, setting] of Object.entries(settings))
-    checks.push(...(yield* settingChecks(name, setting, seen, { dec, end }, run, tokenizer)))
+    checks.push(...(yield* settingChecks(name, setting, pixels.shape[0]!, { dec, end }, run, tokenizer)))
   checks.push(...(yield* topPChecks(folder)))
   return checks
 })

@@ -1,6 +1,6 @@
 /** Tensors on the host by name: building, renaming and describing sets of them. */
 import { showShape, sizeOf } from "./Graph.ts"
-import type { HostTensors, Specs } from "./Program.ts"
+import type { HostTensor, HostTensors, Specs } from "./Program.ts"
 
 /** The array class of each dtype. */
 export const arrayClass = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
@@ -27,17 +27,37 @@ export const under = <A>(prefix: string, all: Readonly<Record<string, A>>): Read
 export const specsOf = (tensors: HostTensors): Specs => mapTensors(tensors, ({ shape, dtype }) => ({ shape, dtype }))
 
 /** One string per set of names, shapes and dtypes. */
-export const shapeKey = (tensors: HostTensors): string =>
+export const shapeKey = (tensors: Specs): string =>
   Object.keys(tensors)
     .sort()
     .map((name) => `${name}:${tensors[name]!.dtype}${showShape(tensors[name]!.shape)}`)
     .join(" ")
 
+/** Cuts `from` into as many blocks as there are places and writes each to its place in `to`. */
+export function writeBlocks(to: HostTensor["data"], from: HostTensor["data"], places: Int32Array): void {
+  const size = from.length / places.length
+  places.forEach((place, i) => to.set(from.subarray(i * size, (i + 1) * size), place * size))
+}
+
+/** These rows of the first axis, in memory of their own. */
+export function takeRows({ shape, dtype, data }: HostTensor, rows: Int32Array): HostTensor {
+  const size = data.length / shape[0]!
+  const taken = new (data.constructor as Float32ArrayConstructor)(rows.length * size)
+  rows.forEach((row, i) => taken.set(data.subarray(row * size, (row + 1) * size), i * size))
+  return { shape: [rows.length, ...shape.slice(1)], dtype, data: taken }
+}
+
+/** A plain loop: logits of a whole vocabulary pass by at every token. */
+function nonFiniteAt(data: Float32Array): number {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i
+  return -1
+}
+
 /** The first NaN or infinity among float32 tensors, in words. */
 export function firstNonFinite(tensors: HostTensors): string | undefined {
   for (const [name, { data, shape }] of Object.entries(tensors)) {
     if (!(data instanceof Float32Array)) continue
-    const at = data.findIndex((element) => !Number.isFinite(element))
+    const at = nonFiniteAt(data)
     if (at < 0) continue
     const row = shape.length === 0 ? "" : ` (row ${Math.floor(at / (data.length / shape[0]!))})`
     return `${name} is ${data[at]}${row}`

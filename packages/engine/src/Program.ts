@@ -161,9 +161,29 @@ export type TrainingStart =
   | { readonly _tag: "Fresh"; readonly twin?: HostTensors; readonly state: HostTensors }
   | { readonly _tag: "Resumed"; readonly snapshot: TrainingSnapshot }
 
+/** What becomes of a run's outputs that stay in the executor; the others come back. */
+export interface Keeping {
+  /** Outputs held from now on, under their names. */
+  readonly keep?: ReadonlyArray<string>
+  /** Outputs written into held tensors: cut into as many blocks as there are places, block i goes to the block `places[i]`. */
+  readonly write?: { readonly into: Readonly<Record<string, string>>; readonly places: Int32Array }
+}
+
+/** Tensors that stay in the executor between the runs of a host loop, such as a decoder's keys and values. */
+export interface HeldTensors<E = EngineError> {
+  /** A program finds its inputs among those given, then among those held, by name. */
+  readonly run: (program: Program, inputs: HostTensors, keeping?: Keeping) => Effect.Effect<HostTensors, E>
+  /** Holds zeros. */
+  readonly zeros: (specs: Specs) => Effect.Effect<void, E>
+  /** Of every tensor held these rows of its first axis, in this order. */
+  readonly take: (rows: Int32Array) => Effect.Effect<void, E>
+}
+
 /** A model's weights, living in the executor. */
 export interface LoadedModel {
   readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, EngineError>
+  /** Holds nothing yet; lets go with the scope. */
+  readonly hold: Effect.Effect<HeldTensors, EngineError, Scope.Scope>
   readonly train: (
     program: TrainingProgram,
     optimizer: Optimizer,

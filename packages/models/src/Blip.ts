@@ -145,6 +145,11 @@ export const blipModel = (config: BlipConfig): BlipModel => {
     encoderWeights: Object.keys(shapes).filter(isEncoderWeight),
     matchLogits: (weights, image_tokens, text) => matchLogits(weights, config, image_tokens, text),
     decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text.input_ids),
+    decoder: {
+      num_layers: text_config.num_hidden_layers,
+      num_heads: text_config.num_attention_heads,
+      head_width: text_config.hidden_size / text_config.num_attention_heads
+    },
     crossCache: (weights, image_tokens) => crossCache(weights, DECODER, text_config, image_tokens),
     decodeStep: (weights, input_ids, position, visible, cache) =>
       decodeStep(weights, DECODER, text_config, input_ids, position, visible, cache)

@@ -35,12 +35,16 @@ export interface States {
   readonly pooled: Tensor
 }
 
-/** Self-attention keys and values of the tokens so far, each [L, B, H, T_max, D/H], and the cross-attention's of the image. */
+/** Of each layer. */
+export interface KeysAndValues {
+  readonly keys: ReadonlyArray<Tensor>
+  readonly values: ReadonlyArray<Tensor>
+}
+
+/** Self-attention's keys and values of the tokens so far, [B, H, S, D/H] by layer, and the cross-attention's of the images. */
 export interface DecoderCache {
-  readonly self_keys: Tensor
-  readonly self_values: Tensor
-  readonly cross_keys: Tensor
-  readonly cross_values: Tensor
+  readonly self: KeysAndValues
+  readonly cross: KeysAndValues
 }
 
 export interface Preprocess {
@@ -103,15 +107,12 @@ export interface BlipModel extends Base {
    * `matchLogits`.
    */
   readonly decodeLogits: (weights: Weights, image_tokens_UND: Tensor, text: TokenTensors) => Tensor
-  /** Cross-attention keys and values of each image, for all decoding steps: two tensors [L, B, H, N, D/H]. */
-  readonly crossCache: (
-    weights: Weights,
-    image_tokens_BND: Tensor
-  ) => { readonly cross_keys: Tensor; readonly cross_values: Tensor }
+  /** Cross-attention keys and values of each image, for all decoding steps: a tensor [B, H, N, D/H] by layer. */
+  readonly crossCache: (weights: Weights, image_tokens_BND: Tensor) => KeysAndValues
   /**
-   * One step of cached decoding. `input_ids` [B, 1]; `position` int32 scalar; `visible` [T_max] is 0 for cached positions
-   * to attend to and -1e9 elsewhere. Returns next-token logits [B, V] and this token's keys and values [L, B, H, 1, D/H]: the
-   * host writes them into the cache at `position`.
+   * One step of cached decoding, k rows an image: `input_ids` [B, k]; `position` int32 scalar; `visible` [B, k, S] is 0 for the slots to attend
+   * to and -1e9 elsewhere. Returns next-token logits [B k, V], the log of each row's sum of exponentials [B k], and these tokens' keys and
+   * values, [B, H, k, D/H] by layer, for the caller to write into slots of the cache.
    */
   readonly decodeStep: (
     weights: Weights,
@@ -119,7 +120,9 @@ export interface BlipModel extends Base {
     position: Tensor,
     visible: Tensor,
     cache: DecoderCache
-  ) => { readonly logits: Tensor; readonly keys: Tensor; readonly values: Tensor }
+  ) => KeysAndValues & { readonly logits: Tensor; readonly log_totals: Tensor }
+  /** The sizes of its caches: L, H and D/H. */
+  readonly decoder: { readonly num_layers: number; readonly num_heads: number; readonly head_width: number }
 }
 
 export type Model = ClipModel | BlipModel | SiglipModel

@@ -42,5 +42,4 @@ export { UNIGRAM_HEADER, unigramIn, unigramJson, unigramVocabulary } from "./tex
 export { readVocabulary, wordPiece, type WordPiece, type WordPieceOptions } from "./text/WordPiece.ts"
 export type * from "./decoding/Decoding.ts"
 export { decoding, generate } from "./decoding/Generate.ts"
-export type { HostArray } from "./decoding/HostCache.ts"
 export { nucleus, type Greedy, type Nucleus } from "./decoding/NextToken.ts"

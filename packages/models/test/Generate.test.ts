@@ -5,8 +5,9 @@ import * as fc from "fast-check"
 import { assert, beforeAll, describe, it } from "vitest"
 import type { Caption, GenerateOptions, StepInputs, StepOutputs } from "../src/decoding/Decoding.ts"
 import { generate } from "../src/decoding/Generate.ts"
-import type { HostArray } from "../src/decoding/HostCache.ts"
-import { nextToken, nucleus } from "../src/decoding/NextToken.ts"
+import { staying } from "../src/decoding/Leaving.ts"
+import { changedTotal, changeLogits, logTotal, nextToken, nucleus } from "../src/decoding/NextToken.ts"
+import type { KeysAndValues } from "../src/Model.ts"
 import { randomKey } from "../src/Random.ts"
 import type { Named } from "./AdamW.ts"
 import { blipOf, initialWeights, namedWeights, tokenIdsOf } from "./BlipCase.ts"
@@ -16,8 +17,7 @@ import { readJson, readTensors, toTensor } from "./Safetensors.ts"
 const model = blipOf("blip_caption")
 const { dec, sep } = tokenIdsOf(model)
 const V = model.vocab_size
-const host = (x: Tensor): HostArray => ({ shape: x.shape, data: x.dataSync<"float32">() })
-const floats = ({ shape, data }: HostArray): Tensor => tf.tensor(data, [...shape], "float32")
+const floats = (x: Tensor): Float32Array => x.dataSync<"float32">().slice()
 let weights: Named
 let image_tokens: Tensor
 let B: number
@@ -30,29 +30,55 @@ beforeAll(async () => {
   image_tokens = model.encodeImage(weights, pixels).image_tokens
 })
 
-const step = (at: StepInputs): StepOutputs =>
-  tf.tidy(() => {
-    const cache = {
-      self_keys: floats(at.self_keys),
-      self_values: floats(at.self_values),
-      cross_keys: floats(at.cross_keys),
-      cross_values: floats(at.cross_values)
+type Step = (at: StepInputs) => StepOutputs
+
+const eachTensor = ({ keys, values }: KeysAndValues, f: (x: Tensor) => Tensor): KeysAndValues => ({
+  keys: keys.map(f),
+  values: values.map(f)
+})
+
+/** A cache [B, H, S, d] with tokens' [B, H, k, d] in k of its slots. */
+const withSlots = (cache: Tensor, rows: Tensor, slots: Int32Array): Tensor => {
+  const [, , S, d] = cache.shape as [number, number, number, number]
+  const data = floats(cache)
+  const k = slots.length
+  const given = floats(rows)
+  for (let block = 0; block * d < given.length; block++)
+    data.set(given.subarray(block * d, (block + 1) * d), (Math.floor(block / k) * S + slots[block % k]!) * d)
+  return tf.tensor(data, cache.shape)
+}
+
+/** The device's half of a decoding of these images. */
+const deviceOf = (images: Tensor): Step => {
+  let cross = model.crossCache(weights, images)
+  let self: KeysAndValues | undefined
+  return (at) => {
+    const { images: left, rows_per_image: k } = at
+    if (left !== undefined) {
+      const take = (x: Tensor): Tensor => tf.gather(x, tf.tensor1d([...left], "int32"))
+      ;[cross, self] = [eachTensor(cross, take), eachTensor(self!, take)]
     }
-    const ids = tf.tensor(at.input_ids, [at.input_ids.length, 1], "int32")
-    const position = tf.scalar(at.position, "int32")
-    const { logits, keys, values } = model.decodeStep(weights, ids, position, tf.tensor(at.visible), cache)
-    return { logits: host(logits).data, keys: host(keys).data, values: host(values).data }
-  })
+    const num_images = at.input_ids.length / k
+    const num_slots = at.visible.length / at.input_ids.length
+    self ??= eachTensor(cross, (x) => tf.zeros([num_images, x.shape[1]!, num_slots, x.shape[3]!]))
+    const ids = tf.tensor(at.input_ids, [num_images, k], "int32")
+    const visible = tf.tensor(at.visible, [num_images, k, num_slots])
+    const made = model.decodeStep(weights, ids, tf.scalar(at.position, "int32"), visible, { self, cross })
+    self = {
+      keys: self.keys.map((cache, layer) => withSlots(cache, made.keys[layer]!, at.slots)),
+      values: self.values.map((cache, layer) => withSlots(cache, made.values[layer]!, at.slots))
+    }
+    return { logits: floats(made.logits), log_totals: floats(made.log_totals) }
+  }
+}
 
 const captions = (
   options: Partial<GenerateOptions>,
   images = image_tokens,
-  run: (at: StepInputs) => StepOutputs = step
+  watch: (step: Step) => Step = (step) => step
 ): Promise<ReadonlyArray<Caption>> => {
-  const { cross_keys, cross_values } = model.crossCache(weights, images)
   const all: GenerateOptions = {
-    cross_keys: host(cross_keys),
-    cross_values: host(cross_values),
+    num_images: images.shape[0]!,
     prompt_ids: [dec],
     method: { method: "greedy" },
     max_length: 20,
@@ -60,7 +86,8 @@ const captions = (
     pad: 0,
     ...options
   }
-  return generate(all, (at) => Promise.resolve(run(at)))
+  const step = watch(deviceOf(images))
+  return generate(all, (at) => Promise.resolve(step(at)))
 }
 
 /** Up to and including the first [SEP]. */
@@ -183,9 +210,9 @@ describe("nucleus", () => {
 describe("cached decoding", () => {
   it("gives the logits of the whole row decoded at once", async () => {
     const seen: Array<Float32Array> = []
-    const rows = await captions({ min_length: 20 }, image_tokens, (at) => {
+    const rows = await captions({ min_length: 20 }, image_tokens, (step) => (at) => {
       const outputs = step(at)
-      seen.push(outputs.logits)
+      seen.push(outputs.logits.slice())
       return outputs
     })
     const ids = tf.tensor(
@@ -211,6 +238,27 @@ describe("cached decoding", () => {
     assert.closeTo(caption!.log_probability, expected, 1e-4)
   })
 
+  it("goes on with fewer images when half of them have ended, and ends the same", async () => {
+    const sizes: Array<number> = []
+    const method = { method: "nucleus", top_p: 0.9 } as const
+    const keys = Array.from({ length: 24 }, (_, i) => randomKey(17, "caption", String(i)))
+    const many = tf.concat([image_tokens, image_tokens, image_tokens, image_tokens])
+    const together = await captions({ method, keys }, many, (step) => (at) => {
+      sizes.push(at.input_ids.length)
+      return step(at)
+    })
+    assert.isBelow(sizes.at(-1)!, 24)
+    assert.deepStrictEqual(
+      sizes,
+      sizes.toSorted((a, b) => b - a)
+    )
+    for (const i of [0, 7, 13, 23]) {
+      const image = tf.slice(many, [i, 0, 0], [1, -1, -1])
+      const [alone] = await captions({ method, keys: [keys[i]!] }, image)
+      assert.deepStrictEqual(alone!.ids, together[i]!.ids)
+    }
+  })
+
   it("says what is wrong with its options", async () => {
     const failure = async (options: Partial<GenerateOptions>) => captions(options).then(() => "", String)
     assert.include(await failure({ max_length: 1 }), "max_length: expected more than the prompt's 1 tokens")
@@ -221,6 +269,41 @@ describe("cached decoding", () => {
     assert.include(
       await failure({ method: { method: "nucleus", top_p: 0.9 } }),
       `expected one for each of ${B} images, got 0`
+    )
+  })
+})
+
+describe("staying", () => {
+  it("keeps all that are open and at most as many idle, in order", () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 70 }), (open) => {
+        const places = staying(open) ?? [...open.keys()]
+        const running = [...open.keys()].filter((place) => open[place])
+        assert.deepStrictEqual(
+          places,
+          places.toSorted((a, b) => a - b)
+        )
+        assert.isTrue(running.every((place) => places.includes(place)))
+        assert.isTrue(places.length <= Math.max(2, 2 * running.length) || open.length < 2)
+        assert.isAtLeast(places.length, Math.min(2, open.length))
+      })
+    )
+  })
+})
+
+describe("changeLogits", () => {
+  it("says what stood there, and what the total has become", () => {
+    const values = fc.array(fc.double({ min: -9, max: 9, noNaN: true }), { minLength: 4, maxLength: 12 })
+    fc.assert(
+      fc.property(values, fc.double({ min: 1, max: 3, noNaN: true }), (given, repetition_penalty) => {
+        const original = Float32Array.from(given)
+        const logits = original.slice()
+        const before = changeLogits(logits, [0, 2, 2], { repetition_penalty, min_length: 5, end: 3 })
+        before.forEach((value, id) => assert.strictEqual(value, original[id]))
+        original.forEach((value, id) => assert.strictEqual(before.get(id) ?? logits[id], value))
+        assert.strictEqual(logits[3], -Infinity)
+        assert.closeTo(changedTotal(logits, before, logTotal(original)), logTotal(logits), 1e-9)
+      })
     )
   })
 })

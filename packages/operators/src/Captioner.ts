@@ -5,15 +5,14 @@
  *   caption  utf8, lower-case words as the vocabulary spells them; a row whose caption has no word is rejected
  *
  * Greedy, beam search, or nucleus sampling, whose random numbers are keyed by (seed, node, row id, position): a caption doesn't
- * depend on the rows beside it. Keys and values of earlier tokens are kept, not computed again. Li et al. 2022, section 3.3.
+ * depend on the rows beside it. Keys and values of images and earlier tokens stay in the engine; images whose captions have ended leave.
+ * Li et al. 2022, section 3.3.
  */
-import { decoding, randomKey } from "@bootlace/models"
-import type { BlipModel, GenerateOptions, HostArray, Method, StepOutputs, Tokenizer } from "@bootlace/models"
-import type { Program } from "@bootlace/engine"
+import { randomKey } from "@bootlace/models"
+import type { BlipModel, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import { Effect, Schema } from "effect"
-import { decodingStep, stepTensors } from "./tensor/DecodingStep.ts"
+import { decodeImages, lookProgram, stepProgram } from "./tensor/DecodingStep.ts"
 import { batchSize, drivenMap } from "./tensor/tensorMap.ts"
-import type { DriveContext } from "./tensor/tensorMap.ts"
 
 const Decode = Schema.Struct({
   method: Schema.Literals(["greedy", "nucleus", "beam"])
@@ -47,12 +46,6 @@ const Decode = Schema.Struct({
 type Decode = typeof Decode.Type
 const defaults: Decode = { method: "greedy", top_p: 0.9, temperature: 1, num_beams: 3, min_length: 2 }
 
-/** Pixels to what every step attends to: cross-attention's keys and values, [L, B, H, N, D/H] each. */
-const look =
-  (model: BlipModel): Program["run"] =>
-  (weights, { image }) =>
-    model.crossCache(weights, model.encodeImage(weights, image!).image_tokens)
-
 const methodOf = ({ method, top_p, temperature, num_beams }: Decode): Method => {
   switch (method) {
     case "greedy":
@@ -77,21 +70,9 @@ const optionsOf = (decode: Decode, model: BlipModel, tokenizer: Tokenizer) => {
   } satisfies Partial<GenerateOptions>
 }
 
-/** Drives the decoding of one micro-batch by a program. */
-const captionsOf = Effect.fnUntraced(function* (options: GenerateOptions, context: DriveContext, program: Program) {
-  const steps = decoding(options)
-  let at = steps.next()
-  while (at.done !== true) {
-    const outputs = yield* context.run(program, stepTensors(at.value))
-    const dataOf = (name: keyof StepOutputs) => outputs[name]!.data as Float32Array
-    at = steps.next({ logits: dataOf("logits"), keys: dataOf("keys"), values: dataOf("values") })
-  }
-  return at.value
-})
-
 export const Captioner = drivenMap({
   name: "Captioner",
-  version: 1,
+  version: 2,
   description: "Writes a caption for each image.",
   config: Schema.Struct({
     batch_size: batchSize,
@@ -102,17 +83,19 @@ export const Captioner = drivenMap({
   inputs: { image: "image" },
   outputs: { caption: "text" },
   drive: ({ model, config, tokenizer }, context) => {
-    const looking = context.program("look", look(model))
-    const stepping = context.program("step", decodingStep(model))
+    const programs = {
+      look: context.program("look", lookProgram(model)),
+      step: context.program("step", stepProgram(model))
+    }
     const options = optionsOf(config.decode, model, tokenizer)
     return {
       run: Effect.fnUntraced(function* (inputs, rowIds) {
-        const { cross_keys, cross_values } = (yield* context.run(looking, inputs)) as Record<string, HostArray>
+        const held = yield* context.hold
         const keys = rowIds.map((id) => randomKey(context.seed, context.node, id))
-        const seen = { cross_keys: cross_keys!, cross_values: cross_values! }
-        const captions = yield* captionsOf({ ...options, ...seen, keys }, context, stepping)
+        const all = { ...options, num_images: rowIds.length, keys }
+        const captions = yield* decodeImages(model, programs, held, inputs, all)
         return { caption: captions.map(({ ids }) => tokenizer.decode(ids)) }
-      })
+      }, Effect.scoped)
     }
   }
 })

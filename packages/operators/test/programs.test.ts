@@ -3,8 +3,8 @@
  * results: raise the operator's version, so that no cache answers with the old ones, and write down the new digest.
  */
 import { imageColumn, sha256, tensorColumn, textColumn } from "@bootlace/data"
-import { capture, Engine, printGraph } from "@bootlace/engine"
-import type { Executor, HostTensor, HostTensors, Program, Specs, Tensors } from "@bootlace/engine"
+import { capture, Engine, heldOnHost, printGraph } from "@bootlace/engine"
+import type { Executor, HostTensor, HostTensors, LoadedModel, Specs, Tensors } from "@bootlace/engine"
 import type { Operator } from "@bootlace/graph"
 import { Effect, Layer } from "effect"
 import { describe, expect, it } from "vitest"
@@ -46,18 +46,21 @@ const recorder = (seen: Map<string, string>): Layer.Layer<Engine> =>
   Layer.succeed(Engine, {
     name: "eager",
     numerics: "none",
-    load: (held) =>
-      Effect.succeed({
-        run: (program: Program, inputs) =>
-          Effect.sync(() => {
-            const specs = { ...prefixed("w:", specsOf(held)), ...prefixed("x:", specsOf(inputs)) }
-            const graph = capture(program.name, specs, (all) => program.run(under("w:", all), under("x:", all)))
-            seen.set(program.name, sha256(printGraph(graph)).slice(0, 16))
-            return Object.fromEntries(Object.entries(graph.outputs).map(([name, value]) => [name, zeros(value)]))
-          }),
+    load: (held) => {
+      const run: LoadedModel["run"] = (program, inputs) =>
+        Effect.sync(() => {
+          const specs = { ...prefixed("w:", specsOf(held)), ...prefixed("x:", specsOf(inputs)) }
+          const graph = capture(program.name, specs, (all) => program.run(under("w:", all), under("x:", all)))
+          seen.set(program.name, sha256(printGraph(graph)).slice(0, 16))
+          return Object.fromEntries(Object.entries(graph.outputs).map(([name, value]) => [name, zeros(value)]))
+        })
+      return Effect.succeed({
+        run,
+        hold: Effect.sync(() => heldOnHost(run)),
         train: () => Effect.die("not asked for"),
         weights: Effect.succeed(held)
       })
+    }
   } satisfies Executor)
 
 const image = imageColumn(images.slice(0, 2))

@@ -8,6 +8,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { checkTensors, pick } from "../CheckTensors.ts"
 import { EngineError } from "../EngineError.ts"
 import { firstNonFinite, mapTensors } from "../HostTensors.ts"
+import { heldOnHost } from "../Held.ts"
 import type { Executor, HostTensors, LoadedModel } from "../Program.ts"
 import { trainEager } from "./EagerTrainer.ts"
 import { evaluate, toTensors } from "./Evaluate.ts"
@@ -35,18 +36,20 @@ function loadModel(backend: EagerBackend, given: HostTensors): LoadedModel {
     ...tensor,
     data: tensor.data.slice()
   }))
+  const run: LoadedModel["run"] = (program, inputs) =>
+    Effect.gen(function* () {
+      const { name } = program
+      yield* checkTensors(name, "input", inputs)
+      const used = yield* pick(name, weights, program.weights)
+      const outputs = yield* evaluate(name, backend, () => program.run(toTensors(used), toTensors(inputs)))
+      const bad = firstNonFinite(outputs)
+      if (bad !== undefined)
+        return yield* new EngineError({ reason: "NonFinite", program: name, detail: `the output ${bad}` })
+      return outputs
+    })
   return {
-    run: (program, inputs) =>
-      Effect.gen(function* () {
-        const { name } = program
-        yield* checkTensors(name, "input", inputs)
-        const used = yield* pick(name, weights, program.weights)
-        const outputs = yield* evaluate(name, backend, () => program.run(toTensors(used), toTensors(inputs)))
-        const bad = firstNonFinite(outputs)
-        if (bad !== undefined)
-          return yield* new EngineError({ reason: "NonFinite", program: name, detail: `the output ${bad}` })
-        return outputs
-      }),
+    run,
+    hold: Effect.sync(() => heldOnHost(run)),
     weights: Effect.sync(() => ({ ...weights })),
     train: (program, optimizer, start) => trainEager(backend, weights, program, optimizer, start)
   }

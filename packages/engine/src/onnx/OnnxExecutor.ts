@@ -8,8 +8,10 @@ import { EngineError } from "../EngineError.ts"
 import { checkTensors, pick } from "../CheckTensors.ts"
 import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
 import { instructionSet } from "../InstructionSet.ts"
-import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
+import type { Executor, HostTensors, Keeping, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "./Compile.ts"
+import { holdingOf, holdOnnx } from "./HeldTensors.ts"
+import type { Held } from "./HeldTensors.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
@@ -61,20 +63,21 @@ const loadModel = (
     const cache = yield* makeSessionCache(client)
     const read = client.ask("weights", { _tag: "Read", space, prefix: "w:" })
 
-    const run = (program: Program, inputs: HostTensors) =>
+    const runWith = (program: Program, inputs: HostTensors, held?: Held, keeping: Keeping = {}) =>
       Effect.gen(function* () {
         const { name } = program
         yield* checkTensors(name, "input", inputs)
         const used = yield* pick(name, specs, program.weights)
-        const compiled = yield* cache.get(program, shapeKey(inputs), () =>
-          inferenceGraph(program, used, specsOf(inputs))
-        )
+        const all = { ...held?.specs, ...specsOf(inputs) }
+        const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all))
         const results = yield* client.ask(name, {
           _tag: "Run",
           session: compiled.session,
-          spaces: [space],
-          inputs: prefixed("x:", inputs)
+          spaces: held === undefined ? [space] : [held.space, space],
+          inputs: prefixed("x:", inputs),
+          ...(held === undefined ? {} : { holding: holdingOf(held, keeping) })
         })
+        if (held !== undefined) for (const kept of keeping.keep ?? []) held.specs[kept] = compiled.specs[`y:${kept}`]!
         const outputs = under("y:", results)
         const bad = firstNonFinite(outputs)
         if (bad !== undefined)
@@ -83,7 +86,12 @@ const loadModel = (
       })
 
     return {
-      run: (program, inputs) => lock.withPermits(1)(run(program, inputs)),
+      run: (program, inputs) => lock.withPermits(1)(runWith(program, inputs)),
+      hold: Effect.suspend(() =>
+        holdOnnx(client, ++spaces, (program, inputs, held, keeping) =>
+          lock.withPermits(1)(runWith(program, inputs, held, keeping))
+        )
+      ),
       weights: lock.withPermits(1)(read),
       train: (program, optimizer, start) =>
         trainOnnx({ client, lock, space, specs, packed }, ++spaces, ++spaces, program, optimizer, start)

@@ -4,7 +4,7 @@
  * The worker keeps named tensors in numbered spaces (one per model, one per training) and compiled models as sessions. It knows
  * nothing of training: `Run` finds each input of a session by name among the given tensors, then in the given spaces.
  * An output whose name is in a space is written there, an output `new:NAME` over the tensor NAME that the session may be
- * reading; all others come back.
+ * reading, one named in `holding` stays; all others come back.
  */
 import type { HostTensor, HostTensors, Specs } from "../Program.ts"
 
@@ -12,6 +12,14 @@ export const inPlace = "new:"
 
 export interface Started {
   readonly version: string
+}
+
+/** Outputs that stay in a space: some under new names, of some the blocks in tensors that are there. */
+export interface Holding {
+  readonly space: number
+  readonly keep: Readonly<Record<string, string>>
+  readonly write: Readonly<Record<string, string>>
+  readonly places: Int32Array
 }
 
 export type Command =
@@ -43,11 +51,14 @@ export type Command =
   | { readonly _tag: "Drop"; readonly space: number }
   | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array; readonly arena: boolean }
   | { readonly _tag: "Release"; readonly session: number }
+  /** Of every tensor of the space these rows of its first axis. */
+  | { readonly _tag: "Take"; readonly space: number; readonly rows: Int32Array }
   | {
       readonly _tag: "Run"
       readonly session: number
       readonly spaces: ReadonlyArray<number>
       readonly inputs: HostTensors
+      readonly holding?: Holding
     }
 
 /** `Close` makes the worker look at `closing`, also when it has nothing to do. */

@@ -6,6 +6,8 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
+import { mapTensors } from "../HostTensors.ts"
+import type { Specs } from "../Program.ts"
 import { lower } from "./Lower.ts"
 import type { SessionClient } from "./SessionClient.ts"
 
@@ -13,6 +15,7 @@ export interface CompiledSession {
   readonly session: number
   /** Names of the graph's outputs. */
   readonly outputs: ReadonlyArray<string>
+  readonly specs: Specs
 }
 
 export interface SessionCache {
@@ -40,7 +43,8 @@ const compile = (
     const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
     const session = ++sessions
     yield* client.ask(graph.name, { _tag: "Compile", session, model: lower(graph), arena })
-    return { session, outputs: Object.keys(graph.outputs) }
+    const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
+    return { session, outputs: Object.keys(specs), specs }
   })
 
 /** Capture throws EngineErrors only; anything else is a bug of ours and must not look like a user's. */

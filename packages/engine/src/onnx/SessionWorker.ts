@@ -7,9 +7,9 @@
 import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
-import { zeros } from "../HostTensors.ts"
+import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
 import { cell, inPlace } from "./Protocol.ts"
-import type { Command, FromWorker, Request, WorkerOptions } from "./Protocol.ts"
+import type { Command, FromWorker, Holding, Request, WorkerOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
 
 const port = parentPort!
@@ -48,7 +48,8 @@ const compile = (model: Uint8Array, arena: boolean): Promise<InferenceSession> =
     extra: { session: { force_spinning_stop: "1" } }
   })
 
-async function run({ session: id, spaces: from, inputs }: Extract<Command, { _tag: "Run" }>): Promise<HostTensors> {
+async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTensors> {
+  const { session: id, spaces: from, inputs, holding } = command
   const session = sessions.get(id)!
   const stored = (name: string) =>
     from.map((space) => spaces.get(space)?.get(name)).find((tensor) => tensor !== undefined)
@@ -64,8 +65,25 @@ async function run({ session: id, spaces: from, inputs }: Extract<Command, { _ta
       : (stored(name) ?? null)
   }
   const results = await session.run(feeds, fetches)
-  const fresh = session.outputNames.filter((name) => fetches[name] === null)
+  const fresh = session.outputNames.filter(
+    (name) => fetches[name] === null && !(holding !== undefined && hold(holding, name, results[name] as Tensor))
+  )
   return Object.fromEntries(fresh.map((name) => [name, toHost(results[name] as Tensor)]))
+}
+
+/** Whether an output stays. */
+function hold({ space, keep, write: into, places }: Holding, name: string, output: Tensor): boolean {
+  const held = spaces.get(space)!
+  const [kept, written] = [keep[name], into[name]]
+  if (kept !== undefined) held.set(kept, output)
+  if (written !== undefined)
+    writeBlocks((held.get(written) ?? missing(written)).data as Float32Array, output.data as Float32Array, places)
+  return kept !== undefined || written !== undefined
+}
+
+function take({ space, rows }: Extract<Command, { _tag: "Take" }>): void {
+  const held = spaces.get(space)!
+  for (const [name, tensor] of held) held.set(name, toTensor(takeRows(toHost(tensor), rows)))
 }
 
 const missing = (name: string): never => {
@@ -135,6 +153,9 @@ async function answer(command: Command): Promise<HostTensors> {
     case "Pack":
       pack(command)
       return {}
+    case "Take":
+      take(command)
+      return {}
     case "Drop":
       spaces.delete(command.space)
       return {}
@@ -158,7 +179,7 @@ async function serve(request: Exclude<Request, "Close">): Promise<void> {
   }
 }
 
-async function take(request: Request): Promise<void> {
+async function attend(request: Request): Promise<void> {
   Atomics.store(options.cells, cell.busy, 1)
   if (Atomics.load(options.cells, cell.closing) === 1) port.close()
   else if (request !== "Close") await serve(request)
@@ -170,7 +191,7 @@ let last: Promise<void> = Promise.resolve()
 
 if (runtime !== undefined) {
   port.on("message", (request: Request) => {
-    last = last.then(() => take(request))
+    last = last.then(() => attend(request))
   })
   say({ _tag: "Started", version: runtime.env.versions.node ?? runtime.env.versions.common })
 }

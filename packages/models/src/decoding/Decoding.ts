@@ -1,6 +1,6 @@
 /** What the strategies of decoding have in common: their options, and the step that a device does for them. */
+import { MASKED } from "../Layers.ts"
 import type { RandomKey } from "../Random.ts"
-import { visibleBefore, type HostArray, type HostCache } from "./HostCache.ts"
 import type { Greedy, Nucleus } from "./NextToken.ts"
 
 /** The rows of highest probability found by keeping the `num_beams` best beginnings. */
@@ -17,9 +17,7 @@ export interface Beam {
 export type Method = Greedy | Nucleus | Beam
 
 export interface GenerateOptions<M extends Method = Method> {
-  /** Keys and values that cross-attention reads of B images, [L, B, H, N, d]: `BlipModel.crossCache`. */
-  readonly cross_keys: HostArray
-  readonly cross_values: HostArray
+  readonly num_images: number
   /** First tokens of every row: [DEC], then the prompt without [CLS] and [SEP]. */
   readonly prompt_ids: ReadonlyArray<number>
   readonly method: M
@@ -36,26 +34,29 @@ export interface GenerateOptions<M extends Method = Method> {
   readonly pad: number
 }
 
-/** One step of R rows: B of them, or B * num_beams with the beams of an image side by side. */
+/**
+ * One step of B images with k rows each: one, or the beams. The device keeps the keys and values of earlier tokens in k T_max slots an image
+ * and those of B images from the first step on.
+ */
 export interface StepInputs {
-  /** [R, 1] */
+  /** Of the images in the step before, those that go on, by place; the caches lose the others. Absent: all of them. */
+  readonly images?: ReadonlyArray<number>
+  /** [B, k] */
   readonly input_ids: Int32Array
+  readonly rows_per_image: number
   /** Of the tokens in `input_ids`, from 0. */
   readonly position: number
-  /** [T_max], T_max = max_length. */
+  /** [B, k, k T_max]: 0 for the slots of the tokens that stand before in the row, MASKED for all others. */
   readonly visible: Float32Array
-  readonly self_keys: HostArray
-  readonly self_values: HostArray
-  readonly cross_keys: HostArray
-  readonly cross_values: HostArray
+  /** [k]: the slots that these tokens' keys and values go to, in each image. */
+  readonly slots: Int32Array
 }
 
 export interface StepOutputs {
-  /** [R, V] */
+  /** [B k, V]; they may be written over. */
   readonly logits: Float32Array
-  /** [L, R, H, 1, d] each */
-  readonly keys: Float32Array
-  readonly values: Float32Array
+  /** [B k]: natural log of the sum of the exponentials of each row's logits. */
+  readonly log_totals: Float32Array
 }
 
 export interface Caption {
@@ -69,14 +70,30 @@ export interface Caption {
 /** A decoding under way: yields a step's inputs, is resumed with its outputs, returns one caption per image. */
 export type Decoding = Generator<StepInputs, ReadonlyArray<Caption>, StepOutputs>
 
+/** A row under way. */
+export interface Row {
+  readonly ids: ReadonlyArray<number>
+  /** The slots of its tokens before the one that is fed. */
+  readonly slots: ReadonlyArray<number>
+}
+
+/** The step that feeds the rows' tokens at `position`, k rows an image, which row j of an image keeps in slot j T_max + position. */
 export const stepInputs = (
-  options: GenerateOptions,
-  rows: ReadonlyArray<{ readonly ids: ReadonlyArray<number> }>,
-  cache: HostCache,
-  position: number
-): StepInputs => ({
-  input_ids: Int32Array.from(rows, (row) => row.ids[position] ?? options.pad),
-  position,
-  visible: visibleBefore(position, options.max_length),
-  ...cache
-})
+  { max_length, pad }: GenerateOptions,
+  rows: ReadonlyArray<Row>,
+  rows_per_image: number,
+  position: number,
+  images: ReadonlyArray<number> | undefined
+): StepInputs => {
+  const num_slots = rows_per_image * max_length
+  const visible = new Float32Array(rows.length * num_slots).fill(MASKED)
+  rows.forEach(({ slots }, row) => slots.forEach((slot) => (visible[row * num_slots + slot] = 0)))
+  return {
+    ...(images === undefined ? {} : { images }),
+    input_ids: Int32Array.from(rows, ({ ids }) => ids[position] ?? pad),
+    rows_per_image,
+    position,
+    visible,
+    slots: Int32Array.from({ length: rows_per_image }, (_, j) => j * max_length + position)
+  }
+}

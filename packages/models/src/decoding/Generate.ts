@@ -1,7 +1,7 @@
 /**
  * Captions, token by token: the host's half of decoding. The device's half is `BlipModel.decodeStep`.
  *
- *   cross_keys, cross_values [L, B, H, N, d] of B images   ->   B captions
+ *   B images, whose keys and values the device holds   ->   B captions
  *
  * `decoding` is a coroutine, so the same loop is driven by promises (`generate`) or by whatever else runs programs.
  */
@@ -24,7 +24,7 @@ export const decoding = (options: GenerateOptions): Decoding => {
   if (prompt_ids.length === 0) throw new Error("prompt_ids: expected at least the start token")
   if (prompt_ids.length >= max_length)
     throw new Error(`max_length: expected more than the prompt's ${prompt_ids.length} tokens, got ${max_length}`)
-  checkMethod(method, options.cross_keys.shape[1] ?? 0, options.keys?.length ?? 0)
+  checkMethod(method, options.num_images, options.keys?.length ?? 0)
   return method.method === "beam" ? beamSearch({ ...options, method }) : sampling({ ...options, method })
 }
 

@@ -4,43 +4,51 @@
  */
 import { uniformAt, type RandomKey } from "../Random.ts"
 import { stepInputs, type Decoding, type GenerateOptions } from "./Decoding.ts"
-import { openCache, writePosition } from "./HostCache.ts"
-import { changeLogits, logProbability, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
+import { staying } from "./Leaving.ts"
+import { changedTotal, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
 
 type Options = GenerateOptions<Greedy | Nucleus>
 
-interface Row {
+interface Sampled {
   readonly ids: Array<number>
+  readonly slots: Array<number>
+  readonly key: RandomKey | undefined
   ended: boolean
   log_probability: number
 }
 
 /** Appends the token that follows, chosen from a row's logits. */
-const extend = (row: Row, logits: Float32Array, options: Options, key: RandomKey | undefined): void => {
-  const changed = changeLogits(logits, row.ids, options)
-  const id = nextToken(changed, options.method, key === undefined ? 0 : uniformAt(key, row.ids.length))
-  row.log_probability += logProbability(logits, id)
+const extend = (row: Sampled, logits: Float32Array, log_total: number, options: Options): void => {
+  const before = changeLogits(logits, row.ids, options)
+  const total = options.method.method === "greedy" ? undefined : changedTotal(logits, before, log_total)
+  const u = row.key === undefined ? 0 : uniformAt(row.key, row.ids.length)
+  const id = nextToken(logits, options.method, u, total)
+  row.log_probability += (before.get(id) ?? logits[id]!) - log_total
   row.ids.push(id)
   row.ended = id === options.end
 }
 
 /** Stops when every row has ended. */
 export function* sampling(options: Options): Decoding {
-  const cache = openCache(options, options.max_length, 1)
-  const rows: ReadonlyArray<Row> = Array.from({ length: cache.self_keys.shape[1]! }, () => ({
-    ids: [...options.prompt_ids],
+  const { num_images, prompt_ids, max_length } = options
+  const rows: ReadonlyArray<Sampled> = Array.from({ length: num_images }, (_, i) => ({
+    ids: [...prompt_ids],
+    slots: [],
+    key: options.keys?.[i],
     ended: false,
     log_probability: 0
   }))
-  for (let position = 0; position < options.max_length - 1 && !rows.every((row) => row.ended); position++) {
-    const { logits, keys, values } = yield stepInputs(options, rows, cache, position)
-    writePosition(cache.self_keys, keys, position)
-    writePosition(cache.self_values, values, position)
-    if (position < options.prompt_ids.length - 1) continue
-    const V = logits.length / rows.length
-    rows.forEach((row, i) => {
-      if (!row.ended) extend(row, logits.subarray(i * V, (i + 1) * V), options, options.keys?.[i])
+  let left = rows
+  for (let position = 0; position < max_length - 1 && !left.every((row) => row.ended); position++) {
+    const images = staying(left.map((row) => !row.ended))
+    if (images !== undefined) left = images.map((place) => left[place]!)
+    const { logits, log_totals } = yield stepInputs(options, left, 1, position, images)
+    for (const row of left) row.slots.push(position)
+    if (position < prompt_ids.length - 1) continue
+    const V = logits.length / left.length
+    left.forEach((row, i) => {
+      if (!row.ended) extend(row, logits.subarray(i * V, (i + 1) * V), log_totals[i]!, options)
     })
   }
-  return rows
+  return rows.map(({ ids, ended, log_probability }) => ({ ids, ended, log_probability }))
 }

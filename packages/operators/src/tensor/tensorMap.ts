@@ -3,11 +3,12 @@
  *
  * `tensorMap` takes one program, whose life inside Train it carries too; `drivenMap` takes a host loop over programs.
  */
-import type { HostTensors, Program, Tensors } from "@bootlace/engine"
+import type { HeldTensors, HostTensors, Keeping, LoadedModel, Program, Specs, Tensors } from "@bootlace/engine"
 import { NodeError, Operator } from "@bootlace/graph"
 import type { Batch, Columns, MapBody, OpenContext, StoredType } from "@bootlace/graph"
 import type { Model, Weights } from "@bootlace/models"
 import { Effect, Schema } from "effect"
+import type { Scope } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
 import { LoadedModels } from "./LoadedModels.ts"
 import type { RunnableModel } from "./LoadedModels.ts"
@@ -66,6 +67,8 @@ export interface DriveContext {
   readonly node: string
   readonly seed: number
   readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, NodeError>
+  /** Tensors that stay in the engine between the runs of the loop. */
+  readonly hold: Effect.Effect<HeldTensors<NodeError>, NodeError, Scope.Scope>
   /** The program of this name, one object for all nodes of this model and config. */
   readonly program: (name: string, run: Program["run"]) => Program
 }
@@ -137,6 +140,17 @@ const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Conf
   return runnable
 })
 
+const heldBy = (node: string, { hold }: LoadedModel): DriveContext["hold"] =>
+  hold.pipe(
+    Effect.map(({ run, zeros, take }) => ({
+      run: (program: Program, inputs: HostTensors, keeping?: Keeping) =>
+        run(program, inputs, keeping).pipe(Effect.mapError(engineFailure(node))),
+      zeros: (specs: Specs) => zeros(specs).pipe(Effect.mapError(engineFailure(node))),
+      take: (rows: Int32Array) => take(rows).pipe(Effect.mapError(engineFailure(node)))
+    })),
+    Effect.mapError(engineFailure(node))
+  )
+
 const driveContext = <Config>(
   { node, seed, config }: OpenContext<Config>,
   spec: Lifted,
@@ -145,6 +159,7 @@ const driveContext = <Config>(
   node,
   seed,
   run: (made, inputs) => loaded.run(made, inputs).pipe(Effect.mapError(engineFailure(node))),
+  hold: heldBy(node, loaded),
   program: (name, run) =>
     program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
       name: name === "" ? spec.name : `${spec.name} ${name}`,
