@@ -18,6 +18,8 @@ export interface RunOptions extends PipelineOptions {
   readonly json: boolean
   readonly events: string | undefined
   readonly report: string | undefined
+  /** Say where the time went. */
+  readonly profile: boolean
   /** What was typed, to say how to resume. */
   readonly command: string
 }

@@ -23,8 +23,8 @@ export const existingStore = (root: string) =>
     })
   )
 
-const engineLayer = (engine: "onnx" | "eager", threads: number) =>
-  engine === "onnx" ? Engine.onnx({ threads }) : Engine.eager()
+const engineLayer = (engine: "onnx" | "eager", threads: number, profile: string | undefined) =>
+  engine === "onnx" ? Engine.onnx({ threads, ...(profile === undefined ? {} : { profile }) }) : Engine.eager()
 
 /** Log messages go to stderr: stdout is for results. */
 const logs = Layer.succeed(Logger.LogToStderr, true)
@@ -32,11 +32,16 @@ const logs = Layer.succeed(Logger.LogToStderr, true)
 interface EngineOptions {
   readonly engine: "onnx" | "eager"
   readonly threads: number | undefined
+  /** A folder for the times of kernels. */
+  readonly profileFolder?: string | undefined
 }
 
 /** What running a model takes. */
-export const engineMachinery = ({ engine, threads }: EngineOptions) =>
-  Layer.merge(LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(engine, threads ?? defaultThreads))), logs)
+export const engineMachinery = ({ engine, threads, profileFolder }: EngineOptions) =>
+  Layer.merge(
+    LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(engine, threads ?? defaultThreads, profileFolder))),
+    logs
+  )
 
 /** What running a pipeline takes. */
 export const machinery = (options: EngineOptions & { readonly store: string }) =>

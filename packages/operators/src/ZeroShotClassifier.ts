@@ -9,7 +9,7 @@
  * highest cosine, ties to the first. Radford et al. 2021, section 3.1.4.
  */
 import { columnOf, floatsOf, rowIdHex, rowIdsOf } from "@bootlace/data"
-import { NodeError, Operator } from "@bootlace/graph"
+import { NodeError, Operator, spanned } from "@bootlace/graph"
 import type { Artifact, Batch } from "@bootlace/graph"
 import { l2Normalize } from "@bootlace/models"
 import { Effect, Schema } from "effect"
@@ -72,7 +72,8 @@ const embedTexts = Effect.fnUntraced(function* (
     inputs: { text: "text" },
     model: opened,
     batch_size,
-    run: (inputs) => loaded.run(encode, inputs).pipe(Effect.mapError(engineFailure(node)))
+    run: (inputs) =>
+      spanned(node, "compute", encode.name, loaded.run(encode, inputs).pipe(Effect.mapError(engineFailure(node))))
   })
   const embeds = outputs["text_embeds"]!
   return "data" in embeds ? (embeds.data as Float32Array) : new Float32Array()

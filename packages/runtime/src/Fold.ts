@@ -3,6 +3,7 @@
  * batches lets a killed run go on from there; a fold that has written files already can't be restored half-way and starts anew.
  */
 import { decodeShard, schemaHash, selectColumns } from "@bootlace/data"
+import { waitsBetween } from "@bootlace/graph"
 import type { Draft } from "@bootlace/data"
 import type { ArtifactWriter, Batch, Fold, FoldBody, NodeError, PlanNode, RowSet, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
@@ -116,9 +117,11 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
       const order = Object.fromEntries(
         ["row_id", ...lanes.flatMap(({ columns }) => Object.keys(columns))].map((name) => [name, name])
       )
+      const { owner } = session.layout.rowSet(rowSet)
+      const afterWaiting = yield* waitsBetween(node.id, `${owner.id} -> ${node.id}`)
       yield* joinedRows(session, shard, lanes).pipe(
         Stream.buffer({ capacity: 2 }),
-        Stream.runForEach((batch) => step(port, selectColumns(batch, order)))
+        Stream.runForEach((batch) => afterWaiting(step(port, selectColumns(batch, order))))
       )
     }
   }

@@ -6,6 +6,7 @@
  * Inside the pass nothing waits but the rows that an inbox regroups, so a diamond can't deadlock and a slow node holds the
  * reader back.
  */
+import { waitsBetween } from "@bootlace/graph"
 import type { NodeError, PlanNode } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
 import type { Run } from "./Bodies.ts"
@@ -150,7 +151,13 @@ export const runPass = Effect.fnUntraced(function* <R>(
   const arrivals: Stream.Stream<Arrival, NodeError, R> = fromSource(session, shard, workers, source !== undefined)
     ? sourceRows<R>(session, shard)
     : storedRows(session, shard)
-  yield* arrivals.pipe(Stream.buffer({ capacity: 2 }), Stream.runForEach(feed))
+  const { owner } = session.layout.rowSet(shard.rowSet)
+  const behind = workers.map(({ node }) => node.id).join(", ") || "store"
+  const afterWaiting = yield* waitsBetween(owner.id, `${owner.id} -> ${behind}`)
+  yield* arrivals.pipe(
+    Stream.buffer({ capacity: 2 }),
+    Stream.runForEach((arrival) => afterWaiting(feed(arrival)))
+  )
   for (const targets of [base, ...stored.map((lane) => lane.targets)]) offer(targets, [], Infinity)
   yield* drain(session, name, workers, true)
 })

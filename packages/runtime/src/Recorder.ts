@@ -4,7 +4,7 @@
  */
 import { keyOf } from "@bootlace/data"
 import type { CommittedArtifact } from "@bootlace/data"
-import type { Metrics, NodeRecord, PlanNode, RunRecord, StoredArtifact } from "@bootlace/graph"
+import type { Metrics, NodeRecord, PlanNode, RunRecord, Span, StoredArtifact } from "@bootlace/graph"
 import { Clock, Effect, PubSub } from "effect"
 import type { Keys, ShardRef } from "./Keys.ts"
 import { rowSetOf } from "./Layout.ts"
@@ -38,9 +38,17 @@ export class Recorder {
   readonly #keys: Keys
   readonly #events: PubSub.PubSub<ProgressEvent>
   readonly #nodes: ReadonlyMap<string, Tally>
+  readonly #spans: ((span: Span) => void) | undefined
 
-  /** `before`: the record of the same run as it was interrupted. */
-  constructor(layout: Layout, keys: Keys, events: PubSub.PubSub<ProgressEvent>, before: RunRecord | undefined) {
+  /** `before`: the record of the same run as it was interrupted. `spans`: who is told of what is timed. */
+  constructor(
+    layout: Layout,
+    keys: Keys,
+    events: PubSub.PubSub<ProgressEvent>,
+    before: RunRecord | undefined,
+    spans?: (span: Span) => void
+  ) {
+    this.#spans = spans
     this.#layout = layout
     this.#keys = keys
     this.#events = events
@@ -67,10 +75,13 @@ export class Recorder {
   /** Measures work on behalf of a node. */
   timed<A, E, R>(node: string, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const tally = this.#nodes.get(node)!
+    const tell = this.#spans
     return Effect.gen(function* () {
       const start = yield* Clock.monotonicTimeNanos
       const result = yield* work
-      tally.seconds += Number((yield* Clock.monotonicTimeNanos) - start) / 1e9
+      const end = yield* Clock.monotonicTimeNanos
+      tally.seconds += Number(end - start) / 1e9
+      tell?.({ node, stage: "node", what: node, start, end })
       return result
     })
   }

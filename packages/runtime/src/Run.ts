@@ -7,7 +7,7 @@
  */
 import { ArtifactStore } from "@bootlace/data"
 import type { CommittedArtifact, Files } from "@bootlace/data"
-import { NodeError } from "@bootlace/graph"
+import { NodeError, Spans } from "@bootlace/graph"
 import type { DrawnNode, FoldBody, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Scope } from "effect"
@@ -190,7 +190,7 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const keys = yield* keysOf<R>(layout, settings, sources, artifacts)
   const { start, before } = yield* startRun(store.root, plan.hash)
   if (before !== undefined) yield* storing(wholeRun)(sweepCheckpoints(store))
-  const recorder = new Recorder(layout, keys, events, before)
+  const recorder = new Recorder(layout, keys, events, before, yield* Spans)
   const session: Session = { layout, keys, store, settings, sources, artifacts, recorder }
   const write = Effect.fnUntraced(function* (status: RunRecord["status"], error?: string) {
     const record = yield* recordOf(session, start, status, error)

@@ -1,6 +1,6 @@
 /** Tasks over a shard: found in the store, begun, filled group by group, checked, committed and counted. */
 import type { CommittedArtifact, Draft } from "@bootlace/data"
-import { NodeError } from "@bootlace/graph"
+import { NodeError, spanned } from "@bootlace/graph"
 import type { PlanNode } from "@bootlace/graph"
 import { Effect } from "effect"
 import { brokenPromise, storing } from "./Guard.ts"
@@ -45,7 +45,10 @@ export const keepMade = Effect.fnUntraced(function* (
   if (output === undefined) return
   output.rowsIn += made.rowsIn
   output.rejected.push(...made.rejected)
-  for (const { port, batch, ledger } of made.ports) yield* storing({ node: node.id })(output.add(port, batch, ledger))
+  const add = Effect.forEach(made.ports, ({ port, batch, ledger }) => output.add(port, batch, ledger), {
+    discard: true
+  })
+  yield* spanned(node.id, "write", "rows", storing({ node: node.id })(add))
   const [bad] = made.rejected
   if (bad !== undefined && node.on_bad_row.action === "stop") return yield* stopped(node, bad)
   yield* session.recorder.advanced(node.id, made.rowsIn)
@@ -71,7 +74,7 @@ export const commitTask = Effect.fnUntraced(function* (
   const where: Where = { node: node.id, shard: session.keys.shardName(shard) }
   const unbalanced = imbalance(node, output, where)
   if (unbalanced !== undefined) return yield* unbalanced
-  return (yield* storing(where)(output.commit)) as Artifacts
+  return (yield* spanned(node.id, "write", "commit", storing(where)(output.commit))) as Artifacts
 })
 
 /** Every row is counted once as kept or rejected. A source gives each row to all of its ports. */

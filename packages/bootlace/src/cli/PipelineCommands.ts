@@ -40,7 +40,8 @@ export const run = (args: ReadonlyArray<string>) =>
       report: optional(Flag.String("report")).pipe(
         Flag.withMetavar("file"),
         told("where the report goes (default: in the store)")
-      )
+      ),
+      profile: yes("profile", "print where the time went, and write a trace beside the run's record")
     },
     (options) =>
       Effect.flatMap(

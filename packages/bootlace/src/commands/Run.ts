@@ -13,6 +13,7 @@ import type { RunOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import type { LoadedPipeline } from "../LoadPipeline.ts"
 import { defaultThreads, machinery } from "../Machinery.ts"
+import { profiled } from "../Profile.ts"
 import { runAndShow } from "../RunAndShow.ts"
 import { lockOf } from "../RunLock.ts"
 import { resultsText, runJson, summaryText } from "../RunSummary.ts"
@@ -72,9 +73,11 @@ const failed = Effect.fnUntraced(function* (error: unknown, plan: Plan, options:
 
 export const run = Effect.fnUntraced(function* (options: RunOptions) {
   const loaded = yield* loadPipeline(options)
-  const work = Effect.flatMap(runAndShow(loaded, options.events), (record) => finish(record, loaded, options))
-  yield* work.pipe(
-    Effect.provide(machinery(options)),
-    Effect.catch((error) => failed(error, loaded.plan, options))
-  )
+  const work = (profileFolder?: string) =>
+    runAndShow(loaded, options.events).pipe(
+      Effect.tap((record) => finish(record, loaded, options)),
+      Effect.provide(machinery({ ...options, profileFolder }))
+    )
+  const whole = options.profile ? profiled(options, work) : work()
+  yield* whole.pipe(Effect.catch((error) => failed(error, loaded.plan, options)))
 })

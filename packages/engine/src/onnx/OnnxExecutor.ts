@@ -21,6 +21,8 @@ import type { TrainedModel } from "./WorkerTraining.ts"
 export interface OnnxOptions {
   /** Threads per operation. Part of what fixes a result's bits. */
   readonly threads: number
+  /** An existing folder for the times of kernels: `readKernelTimes`. The results stay the same, the first runs are slower. */
+  readonly profile?: string
 }
 
 /** Fails with Unavailable where onnxruntime-node has no binary. */

@@ -49,7 +49,14 @@ export type Command =
       readonly into: number
     }
   | { readonly _tag: "Drop"; readonly space: number }
-  | { readonly _tag: "Compile"; readonly session: number; readonly model: Uint8Array; readonly arena: boolean }
+  | {
+      readonly _tag: "Compile"
+      readonly session: number
+      /** The program's name, for its profile. */
+      readonly program: string
+      readonly model: Uint8Array
+      readonly arena: boolean
+    }
   | { readonly _tag: "Release"; readonly session: number }
   /** Of every tensor of the space these rows of its first axis. */
   | { readonly _tag: "Take"; readonly space: number; readonly rows: Int32Array }
@@ -70,6 +77,8 @@ export type Reply =
 
 export interface WorkerOptions {
   readonly threads: number
+  /** A folder that gets the kernels' times of each session's first runs. Absent: nothing is profiled. */
+  readonly profile?: string
   /** Two int32 cells, see `cell`. */
   readonly cells: Int32Array<SharedArrayBuffer>
 }

@@ -42,7 +42,7 @@ const compile = (
   Effect.gen(function* () {
     const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
     const session = ++sessions
-    yield* client.ask(graph.name, { _tag: "Compile", session, model: lower(graph), arena })
+    yield* client.ask(graph.name, { _tag: "Compile", session, program: graph.name, model: lower(graph), arena })
     const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
     return { session, outputs: Object.keys(specs), specs }
   })

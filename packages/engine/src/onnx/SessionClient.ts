@@ -7,7 +7,7 @@ import type { HostTensors } from "../Program.ts"
 import { cell } from "./Protocol.ts"
 import type { Command, FromWorker, Reply, Request, Started, WorkerOptions } from "./Protocol.ts"
 
-export type SessionOptions = Pick<WorkerOptions, "threads">
+export type SessionOptions = Pick<WorkerOptions, "threads" | "profile">
 
 export interface SessionClient extends Started {
   /** `program` names the error, if there is one. `moved` buffers go to the worker as they are, all others as copies. */

@@ -8,6 +8,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
 import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
+import { SessionProfile } from "./KernelProfile.ts"
 import { cell, inPlace } from "./Protocol.ts"
 import type { Command, FromWorker, Holding, Request, WorkerOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
@@ -16,6 +17,7 @@ const port = parentPort!
 const options = workerData as WorkerOptions
 const spaces = new Map<number, Map<string, Tensor>>()
 const sessions = new Map<number, InferenceSession>()
+const profiles = new Map<number, SessionProfile>()
 const say = (message: FromWorker) => port.postMessage(message)
 const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
@@ -36,8 +38,11 @@ const toHost = (tensor: Tensor): HostTensor => ({
  * Memory patterns plan one block per session for good; without them the same speed takes two thirds of the memory. A session's threads spin
  * while a run waits for them, which doubles its speed; after the run they must stop, or they take the cores from the next session's.
  */
-const compile = (model: Uint8Array, arena: boolean): Promise<InferenceSession> =>
-  runtime!.InferenceSession.create(model, {
+function compile({ session, program, model, arena }: Extract<Command, { _tag: "Compile" }>): Promise<InferenceSession> {
+  const profile = options.profile === undefined ? undefined : new SessionProfile(options.profile, session, program)
+  if (profile !== undefined) profiles.set(session, profile)
+  return runtime!.InferenceSession.create(model, {
+    ...profile?.options,
     executionProviders: ["cpu"],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
@@ -47,6 +52,7 @@ const compile = (model: Uint8Array, arena: boolean): Promise<InferenceSession> =
     logSeverityLevel: 3,
     extra: { session: { force_spinning_stop: "1" } }
   })
+}
 
 async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTensors> {
   const { session: id, spaces: from, inputs, holding } = command
@@ -65,6 +71,7 @@ async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTens
       : (stored(name) ?? null)
   }
   const results = await session.run(feeds, fetches)
+  profiles.get(id)?.ran(session)
   const fresh = session.outputNames.filter(
     (name) => fetches[name] === null && !(holding !== undefined && hold(holding, name, results[name] as Tensor))
   )
@@ -134,6 +141,15 @@ function read(space: number, prefix: string): HostTensors {
   )
 }
 
+async function release(id: number): Promise<void> {
+  const session = sessions.get(id)
+  if (session === undefined) return
+  profiles.get(id)?.released(session)
+  profiles.delete(id)
+  await session.release()
+  sessions.delete(id)
+}
+
 async function answer(command: Command): Promise<HostTensors> {
   switch (command._tag) {
     case "Put":
@@ -160,11 +176,10 @@ async function answer(command: Command): Promise<HostTensors> {
       spaces.delete(command.space)
       return {}
     case "Compile":
-      sessions.set(command.session, await compile(command.model, command.arena))
+      sessions.set(command.session, await compile(command))
       return {}
     case "Release":
-      await sessions.get(command.session)?.release()
-      sessions.delete(command.session)
+      await release(command.session)
       return {}
     case "Run":
       return run(command)

@@ -7,7 +7,7 @@
  * for all texts of a call, so that a logit doesn't depend on which images came together.
  */
 import { rowIdHex, rowIdsOf } from "@bootlace/data"
-import { NodeError } from "@bootlace/graph"
+import { NodeError, spanned } from "@bootlace/graph"
 import type { Batch, Columns } from "@bootlace/graph"
 import type { HostTensors } from "@bootlace/engine"
 import type { BlipModel } from "@bootlace/models"
@@ -73,7 +73,7 @@ const programsOf = ({ node, runnable: { opened, loaded, program } }: Reranker) =
     }
   }))
   const run = (made: typeof encode) => (inputs: HostTensors) =>
-    loaded.run(made, inputs).pipe(Effect.mapError(engineFailure(node)))
+    spanned(node, "compute", made.name, loaded.run(made, inputs).pipe(Effect.mapError(engineFailure(node))))
   return { encode: run(encode), match: run(match) }
 }
 

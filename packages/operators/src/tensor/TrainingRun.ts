@@ -6,7 +6,7 @@
  */
 import { Engine } from "@bootlace/engine"
 import type { EngineError, HostTensors, Specs, StepResult, Trainer, TrainingStart } from "@bootlace/engine"
-import { NodeError } from "@bootlace/graph"
+import { NodeError, spanned } from "@bootlace/graph"
 import type { ArtifactWriter, Dataset, Metrics, Training, TrainingGraph } from "@bootlace/graph"
 import { Effect, Scope } from "effect"
 import { byRowsOf } from "./CachedTraining.ts"
@@ -147,8 +147,8 @@ const trainingOf = ({ job, lora, composed, feed, begin }: Opened): Training<neve
     step: Effect.fnUntraced(function* (number) {
       const trainer = yield* current
       const learning_rate = learningRate(number)
-      const { ids, run } = yield* feed(number)
-      const result = yield* run(trainer, learning_rate).pipe(
+      const { ids, run } = yield* spanned(node, "wait", `rows -> ${node}`, feed(number))
+      const result = yield* spanned(node, "compute", "step", run(trainer, learning_rate)).pipe(
         Effect.mapError((error) => (error._tag === "NodeError" ? error : stepFailure(node, number, ids())(error)))
       )
       yield* enqueueAll(trainer, composed.program.state, result, number).pipe(Effect.mapError(fail))

@@ -3,8 +3,17 @@
  *
  * `tensorMap` takes one program, whose life inside Train it carries too; `drivenMap` takes a host loop over programs.
  */
-import type { HeldTensors, HostTensors, Keeping, LoadedModel, Program, Specs, Tensors } from "@bootlace/engine"
-import { NodeError, Operator } from "@bootlace/graph"
+import type {
+  EngineError,
+  HeldTensors,
+  HostTensors,
+  Keeping,
+  LoadedModel,
+  Program,
+  Specs,
+  Tensors
+} from "@bootlace/engine"
+import { NodeError, Operator, spanned } from "@bootlace/graph"
 import type { Batch, Columns, MapBody, OpenContext, StoredType } from "@bootlace/graph"
 import type { Model, Weights } from "@bootlace/models"
 import { Effect, Schema } from "effect"
@@ -140,11 +149,14 @@ const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Conf
   return runnable
 })
 
+const computing = <A>(node: string, { name }: Program, work: Effect.Effect<A, EngineError>) =>
+  spanned(node, "compute", name, work.pipe(Effect.mapError(engineFailure(node))))
+
 const heldBy = (node: string, { hold }: LoadedModel): DriveContext["hold"] =>
   hold.pipe(
     Effect.map(({ run, zeros, take }) => ({
       run: (program: Program, inputs: HostTensors, keeping?: Keeping) =>
-        run(program, inputs, keeping).pipe(Effect.mapError(engineFailure(node))),
+        computing(node, program, run(program, inputs, keeping)),
       zeros: (specs: Specs) => zeros(specs).pipe(Effect.mapError(engineFailure(node))),
       take: (rows: Int32Array) => take(rows).pipe(Effect.mapError(engineFailure(node)))
     })),
@@ -158,7 +170,7 @@ const driveContext = <Config>(
 ): DriveContext => ({
   node,
   seed,
-  run: (made, inputs) => loaded.run(made, inputs).pipe(Effect.mapError(engineFailure(node))),
+  run: (made, inputs) => computing(node, made, loaded.run(made, inputs)),
   hold: heldBy(node, loaded),
   program: (name, run) =>
     program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
@@ -180,7 +192,8 @@ const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>)
     // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
     const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable))
     return Effect.fnUntraced(function* (batch: Batch) {
-      const { rows, rejected } = yield* prepareRows(context.node, batch, spec.inputs, opened)
+      const preparing = prepareRows(context.node, batch, spec.inputs, opened)
+      const { rows, rejected } = yield* spanned(context.node, "prepare", spec.name, preparing)
       const { batch_size } = context.config
       const { inputs, sharesImages = false } = spec
       const all = yield* runMicroBatches({ rows, inputs, model: opened, batch_size, sharesImages, run })
