@@ -13,20 +13,21 @@ import type { Case } from "../Case.ts"
 const common = { suite: "data", peers: [], differs: () => undefined } as const
 const tinyCapfilt = fileURLToPath(new URL("../../pipelines/tiny/capfilt.yaml", import.meta.url))
 
-/** A source, a vocabulary, a model, and filters one behind the other with an encoder beside each. */
+/** A source, a vocabulary, a model, and filters one behind the other with an encoder beside all but the last. */
 const fiftyNodes = (): string => {
   const filters = Array.from({ length: 24 }, (_, i) => {
     const before = i === 0 ? "web" : `f${i - 1}.kept`
-    return `  f${i}: { op: Filter, in: { image: ${before}.image, text: ${before}.text }, keep: {} }`
+    const wires = `in: { image: ${before}.image, text: ${before}.text }`
+    return `  f${i}: { op: Filter, model: blip, ${wires}, keep: { match_probability: { at_least: 0.5 } } }`
   })
   const encoders = Array.from(
     { length: 23 },
-    (_, i) => `  e${i}: { op: ImageEncoder, model: clip, in: { image: f${i}.kept.image } }`
+    (_, i) => `  e${i}: { op: ImageEncoder, model: blip, in: { image: f${i}.kept.image } }`
   )
   return [
     "version: 1",
     "name: fifty",
-    "models: { clip: { architecture: clip, preset: nano, vocabulary: vocabulary } }",
+    "models: { blip: { architecture: blip, preset: nano, vocabulary: vocabulary } }",
     "nodes:",
     "  web: { op: ReadPairs, path: data }",
     "  vocabulary: { op: BuildVocabulary, in: { text: web.text } }",

@@ -22,14 +22,16 @@ function peakOf(pid: number): number {
 
 function once(): Promise<{ readonly seconds: number; readonly mb: number; readonly code: number | null }> {
   const begin = performance.now()
-  let mb = 0
+  let [mb, said] = [0, ""]
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [bootlace, ...given], { stdio: "ignore" })
+    const child = spawn(process.execPath, [bootlace, ...given], { stdio: ["ignore", "ignore", "pipe"] })
+    child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()))
     const poll = setInterval(() => (mb = Math.max(mb, peakOf(child.pid!))), 20)
     child.on("error", reject)
-    child.on("exit", (code) => {
+    child.on("close", (code) => {
       clearInterval(poll)
-      resolve({ seconds: (performance.now() - begin) / 1000, mb, code })
+      if (code !== 0) reject(new Error(`bootlace ${given.join(" ")} ended with ${code}: ${said}`))
+      else resolve({ seconds: (performance.now() - begin) / 1000, mb, code })
     })
   })
 }
@@ -37,7 +39,5 @@ function once(): Promise<{ readonly seconds: number; readonly mb: number; readon
 if (how === "WARM") await once()
 const runs = []
 for (let step = 0; step < Number(steps); step++) runs.push(await once())
-const failed = runs.find(({ code }) => code !== 0)
-if (failed !== undefined) throw new Error(`bootlace ${given.join(" ")} ended with ${failed.code}`)
 const mb = Math.max(...runs.map((run) => run.mb))
 console.log(JSON.stringify({ seconds: runs.map(({ seconds }) => seconds), mb, outputs: runs.map(({ code }) => code) }))
