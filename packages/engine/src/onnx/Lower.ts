@@ -6,10 +6,14 @@
  */
 import type { Graph, Value } from "../Graph.ts"
 import { sizeOf } from "../Graph.ts"
+import { int8Names, int8Weight, int8Weights } from "./Int8.ts"
 import { lowerOperation } from "./LowerOperation.ts"
 import type { DType } from "../Program.ts"
 import { encodeModel } from "./Protobuf.ts"
-import type { OnnxAttribute, OnnxInitializer, OnnxNode } from "./Protobuf.ts"
+import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxValue } from "./Protobuf.ts"
+
+/** Of the products with weights, in inference; training is always in fp32. */
+export type OnnxPrecision = "fp32" | "int8"
 
 /** What lowering one operation may do to the model. */
 export interface Emitter {
@@ -31,12 +35,15 @@ export interface Emitter {
   readonly integers: (numbers: ReadonlyArray<number>) => string
   readonly scalar: (number: number, dtype: DType) => string
   readonly tensor: (name: string, value: Value, data: Float32Array | Int32Array | Uint8Array) => void
+  /** The inputs that hold a product's weight in 8 bits, where it is wanted so. */
+  readonly int8: (product: Value) => ReturnType<typeof int8Names> | undefined
 }
 
 export const bytesOf = (data: ArrayBufferView): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
-export function lower(graph: Graph): Uint8Array {
+/** With `precision` int8, weights that can be are inputs of 8 bits (Int8.ts). */
+export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Array {
   const nodes: Array<OnnxNode> = []
   const initializers = new Map<string, OnnxInitializer>()
   const names = valueNames(graph)
@@ -55,7 +62,11 @@ export function lower(graph: Graph): Uint8Array {
     },
     scalar: (number, dtype) =>
       share({ name: `#${dtype} ${number}`, dtype, shape: [], bytes: bytesOf(filled(number, dtype, 1)) }),
-    tensor: (name, { dtype, shape }, data) => void share({ name, dtype, shape, bytes: bytesOf(data) })
+    tensor: (name, { dtype, shape }, data) => void share({ name, dtype, shape, bytes: bytesOf(data) }),
+    int8: (product) => {
+      const weight = precision === "int8" ? int8Weight(product) : undefined
+      return weight === undefined ? undefined : int8Names(weight)
+    }
   }
   const outputs = nameOutputs(graph, names)
   for (const value of graph.values) lowerOperation(value, emitter)
@@ -64,11 +75,24 @@ export function lower(graph: Graph): Uint8Array {
   return encodeModel({
     name: graph.name,
     nodes,
-    inputs: Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+    inputs: [
+      ...Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+      ...(precision === "int8" ? int8Inputs(graph) : [])
+    ],
     outputs: outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape })),
     initializers: [...initializers.values()]
   })
 }
+
+const int8Inputs = (graph: Graph): ReadonlyArray<OnnxValue> =>
+  int8Weights(graph).flatMap((weight) => {
+    const [outputs, inputs] = graph.inputs[`w:${weight}`]!.shape as [number, number]
+    const { values, scales } = int8Names(weight)
+    return [
+      { name: values, dtype: "int8", shape: [inputs, outputs] },
+      { name: scales, dtype: "float32", shape: [outputs] }
+    ]
+  })
 
 /** Splats up to this size are stored, larger ones expanded at run time. */
 const storedSplat = 4096

@@ -29,7 +29,10 @@ const position: Lowering = (value, { node }, inputs, output) => {
 }
 
 /** Gemm and FusedMatMul read a transposed operand in place; the copy that a Transpose node makes costs more. */
-const matmul: Lowering = (value, { node }, inputs, output) => {
+const matmul: Lowering = (value, { node, int8 }, inputs, output) => {
+  const held = int8(value)
+  if (held !== undefined)
+    return node("DynamicQuantizeMatMul", [inputs[0]!, held.values, held.scales], output, {}, microsoft)
   const transposes = { transA: flag(value, "transposeA"), transB: flag(value, "transposeB") }
   if (transposes.transA + transposes.transB === 0) return node("MatMul", inputs, output)
   const flat = value.inputs.every((operand) => operand.shape.length === 2)

@@ -42,7 +42,8 @@ const callsOf = (value: Value, index: number, nameOf: (value: Value) => string):
       return name
     },
     scalar: (number, dtype) => tensor(place(), dtype, [], filled(number, dtype, 1)),
-    tensor: (name, { dtype, shape }, data) => void tensor(name, dtype, shape, data)
+    tensor: (name, { dtype, shape }, data) => void tensor(name, dtype, shape, data),
+    int8: () => undefined
   }
   if (value.op === "Splat") {
     const fill = emitter.scalar(value.attributes["value"] as number, value.dtype)

@@ -4,10 +4,10 @@
  */
 import type { DType } from "../Program.ts"
 
-export type OnnxType = DType | "int64"
+export type OnnxType = DType | "int64" | "int8"
 
 /** TensorProto.DataType */
-export const elementType: Readonly<Record<OnnxType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 }
+export const elementType: Readonly<Record<OnnxType, number>> = { float32: 1, int8: 3, int32: 6, int64: 7, bool: 9 }
 
 /** An attribute: an integer, integers, a string, or `{ float }`. */
 export type OnnxAttribute = number | string | ReadonlyArray<number> | { readonly float: number }

@@ -48,6 +48,13 @@ export type Command =
       readonly groups: Readonly<Record<string, ReadonlyArray<string>>>
       readonly into: number
     }
+  /** Holds these weights in 8 bits too, the largest of each output as the integer `levels`. */
+  | {
+      readonly _tag: "Quantize"
+      readonly space: number
+      readonly weights: ReadonlyArray<string>
+      readonly levels: number
+    }
   | { readonly _tag: "Drop"; readonly space: number }
   | {
       readonly _tag: "Compile"

@@ -8,10 +8,14 @@ import { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
 import { mapTensors } from "../HostTensors.ts"
 import type { Specs } from "../Program.ts"
+import { int8Weights } from "./Int8.ts"
 import { lower } from "./Lower.ts"
+import type { OnnxPrecision } from "./Lower.ts"
 import type { SessionClient } from "./SessionClient.ts"
 
 export interface CompiledSession {
+  /** Weights that it wants in 8 bits. */
+  readonly int8: ReadonlyArray<string>
   readonly session: number
   /** Names of the graph's outputs. */
   readonly outputs: ReadonlyArray<string>
@@ -37,14 +41,16 @@ let sessions = 0
 const compile = (
   client: SessionClient,
   build: () => Graph,
-  arena: boolean
+  arena: boolean,
+  precision: OnnxPrecision
 ): Effect.Effect<CompiledSession, EngineError> =>
   Effect.gen(function* () {
     const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
     const session = ++sessions
-    yield* client.ask(graph.name, { _tag: "Compile", session, program: graph.name, model: lower(graph), arena })
+    const model = lower(graph, precision)
+    yield* client.ask(graph.name, { _tag: "Compile", session, program: graph.name, model, arena })
     const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
-    return { session, outputs: Object.keys(specs), specs }
+    return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
   })
 
 /** Capture throws EngineErrors only; anything else is a bug of ours and must not look like a user's. */
@@ -53,7 +59,10 @@ function asEngineError(cause: unknown): EngineError {
   throw cause
 }
 
-export const makeSessionCache = (client: SessionClient): Effect.Effect<SessionCache, never, Scope.Scope> =>
+export const makeSessionCache = (
+  client: SessionClient,
+  precision: OnnxPrecision = "fp32"
+): Effect.Effect<SessionCache, never, Scope.Scope> =>
   Effect.gen(function* () {
     const entries = new Set<Entry>()
     const release = ({ session }: CompiledSession) =>
@@ -65,7 +74,11 @@ export const makeSessionCache = (client: SessionClient): Effect.Effect<SessionCa
         Effect.gen(function* () {
           const alike = [...entries].filter((entry) => entry.program === program)
           const known = alike.find((entry) => entry.key === key)
-          const entry: Entry = known ?? { program, key, ...(yield* compile(client, graph, alike.length === 0)) }
+          const entry: Entry = known ?? {
+            program,
+            key,
+            ...(yield* compile(client, graph, alike.length === 0, precision))
+          }
           // A set keeps insertion order: the first is the one unused for longest.
           entries.delete(entry)
           entries.add(entry)

@@ -8,6 +8,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
 import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
+import { int8Names, quantized } from "./Int8.ts"
 import { SessionProfile } from "./KernelProfile.ts"
 import { cell, inPlace } from "./Protocol.ts"
 import type { Command, FromWorker, Holding, Request, WorkerOptions } from "./Protocol.ts"
@@ -130,6 +131,18 @@ function pack({ space, prefix, groups, into }: Extract<Command, { _tag: "Pack" }
   }
 }
 
+function quantize({ space, weights, levels }: Extract<Command, { _tag: "Quantize" }>): void {
+  const held = spaces.get(space)!
+  for (const name of weights) {
+    const { data, dims } = held.get(`w:${name}`) ?? missing(`w:${name}`)
+    const [outputs, inputs] = dims as [number, number]
+    const { values, scales } = quantized(data as Float32Array, outputs, levels)
+    const names = int8Names(name)
+    held.set(names.values, new runtime!.Tensor("int8", values, [inputs, outputs]))
+    held.set(names.scales, new runtime!.Tensor("float32", scales, [outputs]))
+  }
+}
+
 /** Copies, each in memory of its own: a part of a packed stretch would take the whole stretch along. */
 function read(space: number, prefix: string): HostTensors {
   const found = [...(spaces.get(space) ?? [])].filter(([name]) => name.startsWith(prefix))
@@ -168,6 +181,9 @@ async function answer(command: Command): Promise<HostTensors> {
       return read(command.space, command.prefix)
     case "Pack":
       pack(command)
+      return {}
+    case "Quantize":
+      quantize(command)
       return {}
     case "Take":
       take(command)
