@@ -7,7 +7,7 @@
 import { ArtifactStore, Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
 import type { LoadedModels } from "@bootlace/operators"
-import { Progress, runPlan } from "@bootlace/runtime"
+import { Progress, runPlan, storeJournal } from "@bootlace/runtime"
 import { Effect, Layer } from "effect"
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -21,7 +21,8 @@ const runIn = Effect.fnUntraced(function* (pipeline: string, store: string) {
   const file = join(import.meta.dirname, "../../pipelines/micro", `${pipeline}.yaml`)
   const { plan, directory } = yield* loadPipeline({ file, set: [], seed: undefined, only: [], noConfig: true })
   const { numerics } = yield* Engine
-  const services = Layer.mergeAll(Layer.provideMerge(ArtifactStore.layer(store), Files.layer), Progress.layer)
+  const files = Layer.provideMerge(ArtifactStore.layer(store), Files.layer)
+  const services = Layer.mergeAll(Layer.provideMerge(storeJournal(store), files), Progress.layer)
   const record = yield* runPlan<Engine | LoadedModels | Files>(plan, { directory, numerics, engine: numerics }).pipe(
     Effect.provide(services, { local: true })
   )

@@ -26,8 +26,18 @@ export const runChain = Effect.fnUntraced(function* <R>(session: Session, chain:
   const total = rowsToCome(session, shards)
   for (const node of chain.nodes) session.recorder.expect(node.id, total)
   let todo = shards.length
+  const nodes = chain.nodes.map(({ id }) => id)
   const run = Effect.fnUntraced(function* (shard: ShardRef) {
-    const bytes = yield* Effect.scoped(runShard<R>(session, chain, shard, bodies))
+    let bytes = 0
+    yield* session.doTask({
+      name: `${nodes.join(" ")} over ${shard.rowSet} ${shard.index}`,
+      nodes,
+      work: Effect.map(Effect.scoped(runShard<R>(session, chain, shard, bodies)), (made) => {
+        bytes = made
+        return chain.nodes.flatMap((node) => Object.values(session.keys.taskKeys(node, shard)))
+      }),
+      recall: Effect.map(countStored(session, chain, shard), (missing) => missing.length === 0)
+    })
     todo -= 1
     yield* ensureSpace(session, chain.nodes[0]!.id, bytes * todo)
   })
@@ -84,14 +94,20 @@ const toRun = (session: Session, missing: ReadonlyArray<PlanNode>, twin: Twin): 
   return session.layout.plan.nodes.filter((node) => running.has(node) && node.operator.kind !== "source")
 }
 
-/** Gives the bytes that were added to the store. */
-const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain, shard: ShardRef, bodies: Bodies<R>) {
+/** Counts what of a shard is in the store and gives the nodes that have yet to run. */
+const countStored = Effect.fnUntraced(function* (session: Session, chain: Chain, shard: ShardRef) {
   const missing: Array<PlanNode> = []
   for (const node of chain.nodes) {
     const found = yield* findTask(session, node, shard)
     if (found === undefined) missing.push(node)
     else yield* countTask(session, node, shard, found, false)
   }
+  return missing
+})
+
+/** Gives the bytes that were added to the store. */
+const runShard = Effect.fnUntraced(function* <R>(session: Session, chain: Chain, shard: ShardRef, bodies: Bodies<R>) {
+  const missing = yield* countStored(session, chain, shard)
   if (missing.length === 0) return 0
   const twin = twinsOf(session, shard)
   const todo = missing.filter((node) => twin(node) === node)

@@ -16,6 +16,7 @@ import type { Session } from "./Session.ts"
 import { artifactOf, joinedRows, lanesFor } from "./ShardRows.ts"
 import type { Lane } from "./ShardRows.ts"
 import { countsOf } from "./TaskOutput.ts"
+import { runWhole } from "./WholeTask.ts"
 
 /** One row set to drain into a port. */
 interface Drain {
@@ -74,13 +75,8 @@ const countRows = Effect.fnUntraced(function* (session: Session, rowSets: Readon
   return rows
 })
 
-export const runFold = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode) {
-  const key = session.keys.wholeKey(node)
-  const found = yield* storing({ node: node.id })(session.store.open(key))
-  const artifact = found ?? (yield* session.recorder.timed(node.id, makeArtifact<R>(session, node, key)))
-  session.artifacts.set(node.id, artifact)
-  yield* session.recorder.artifact(node, artifact, found === undefined)
-})
+export const runFold = <R>(session: Session, node: PlanNode) =>
+  runWhole(session, node, (key) => makeArtifact<R>(session, node, key))
 
 const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode, key: string) {
   const { call_timeout, fold_checkpoint_batches: every } = session.settings

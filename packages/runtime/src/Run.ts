@@ -2,8 +2,8 @@
  * Run: a plan over a store, stage by stage. Whatever is in the store already isn't done again, so running a finished plan
  * does nothing and running an interrupted one goes on.
  *
- * Each stage is an idempotent function of (plan, store); a task's key says when it is done. That is the seam for durable
- * orchestration: one activity per task.
+ * Each stage is an idempotent function of (plan, store); a task's key says when it is done. A run is one workflow, a task one
+ * activity of it: with a journal the next process knows what was begun, done and given up.
  */
 import { ArtifactStore } from "@bootlace/data"
 import type { CommittedArtifact, Files } from "@bootlace/data"
@@ -16,6 +16,8 @@ import { sweepCheckpoints } from "./Checkpoint.ts"
 import { ensureSpace } from "./DiskSpace.ts"
 import { runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
+import { Journal } from "./Journal.ts"
+import type { History } from "./Journal.ts"
 import { Keys } from "./Keys.ts"
 import type { Known } from "./Keys.ts"
 import { layoutOf } from "./Layout.ts"
@@ -32,6 +34,8 @@ import { runTrain } from "./Train.ts"
 export interface RunOptions extends Partial<Settings> {
   /** Wait for another run of the same plan in the same store instead of refusing. */
   readonly wait?: boolean
+  /** Told when an unfinished run of the plan is taken up, before its work goes on. */
+  readonly onResume?: (run: string, history: History) => Effect.Effect<void>
 }
 
 const wholeRun = { node: "run" }
@@ -191,7 +195,9 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const { start, before } = yield* startRun(store.root, plan.hash)
   if (before !== undefined) yield* storing(wholeRun)(sweepCheckpoints(store))
   const recorder = new Recorder(layout, keys, events, before, yield* Spans)
-  const session: Session = { layout, keys, store, settings, sources, artifacts, recorder }
+  // Only what runs a plan loads the workflow engine.
+  const { durably, doTask } = yield* Effect.promise(() => import("./DurableRun.ts"))
+  const session: Session = { layout, keys, store, settings, sources, artifacts, recorder, doTask }
   const write = Effect.fnUntraced(function* (status: RunRecord["status"], error?: string) {
     const record = yield* recordOf(session, start, status, error)
     yield* storing(wholeRun)(writeKeys(store.root, start.run, runKeys(session)))
@@ -204,7 +210,10 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
     (stage) => Effect.andThen(runStage<R>(session, stage), write("running")),
     { discard: true }
   )
-  return yield* Effect.andThen(stages, write("done")).pipe(
+  const onBegin = (history: History): Effect.Effect<void> =>
+    (before === undefined ? undefined : options.onResume?.(start.run, history)) ?? Effect.void
+  const work = durably({ journal: yield* Journal, run: start.run, plan: plan.hash, onBegin }, stages)
+  return yield* Effect.andThen(work, write("done")).pipe(
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write("failed", explain(exit)))))
   )
 }, Effect.scoped)

@@ -1,7 +1,8 @@
 /** Session: what every stage of one run needs at hand. */
 import type { ArtifactStoreShape, CommittedArtifact } from "@bootlace/data"
-import type { Artifact, ArtifactType, OpenContext, PlanNode, Source } from "@bootlace/graph"
-import type { Duration } from "effect"
+import type { Artifact, ArtifactType, NodeError, OpenContext, PlanNode, Source } from "@bootlace/graph"
+import type { Duration, Effect } from "effect"
+import type { Task } from "./DurableRun.ts"
 import { storing } from "./Guard.ts"
 import type { Keys } from "./Keys.ts"
 import type { Layout } from "./Layout.ts"
@@ -46,6 +47,8 @@ export interface Session {
   /** Of the folds and trains that are finished. */
   readonly artifacts: Map<string, CommittedArtifact>
   readonly recorder: Recorder
+  /** Does a task as an activity of the run. */
+  readonly doTask: <R>(task: Task<R>) => Effect.Effect<void, NodeError, R>
 }
 
 const asArtifact = (node: string, type: ArtifactType, artifact: CommittedArtifact): Artifact => ({

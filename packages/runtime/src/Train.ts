@@ -15,6 +15,7 @@ import { rowSetOf } from "./Layout.ts"
 import { openContext } from "./Session.ts"
 import type { Session } from "./Session.ts"
 import { artifactOf } from "./ShardRows.ts"
+import { runWhole } from "./WholeTask.ts"
 
 /** Bytes of decoded shards that all datasets of a train keep in memory together. */
 const cacheBytes = 512 * 1024 * 1024
@@ -104,13 +105,8 @@ const openDatasets = Effect.fnUntraced(function* (session: Session, node: PlanNo
   return datasets as Readonly<Record<string, Dataset>>
 })
 
-export const runTrain = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode) {
-  const key = session.keys.wholeKey(node)
-  const found = yield* storing({ node: node.id })(session.store.open(key))
-  const artifact = found ?? (yield* session.recorder.timed(node.id, makeModel<R>(session, node, key)))
-  session.artifacts.set(node.id, artifact)
-  yield* session.recorder.artifact(node, artifact, found === undefined)
-})
+export const runTrain = <R>(session: Session, node: PlanNode) =>
+  runWhole(session, node, (key) => makeModel<R>(session, node, key))
 
 const makeModel = Effect.fnUntraced(function* <R>(session: Session, node: PlanNode, key: string) {
   const where = { node: node.id }

@@ -1,6 +1,8 @@
 export { listCheckpoints } from "./Checkpoint.ts"
 export { explainPlan, keyDifferences, keyLeaves } from "./Explain.ts"
 export type { NodePlan } from "./Explain.ts"
+export { readTries, storeJournal } from "./Journal.ts"
+export type { History, Try } from "./Journal.ts"
 export { Progress } from "./Progress.ts"
 export type { ProgressEvent } from "./Progress.ts"
 export type { IndexedRows } from "./RowIndex.ts"

@@ -7,7 +7,7 @@ import type { Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Progress, runPlan } from "../src/index.ts"
+import { Progress, runPlan, storeJournal } from "../src/index.ts"
 import type { RunOptions } from "../src/index.ts"
 import { registry } from "./operators.ts"
 
@@ -26,6 +26,16 @@ export const services = (store: string, files: Layer.Layer<Files> = Files.layer)
 export const run = (store: string, yaml: string, options: RunOptions = {}): Effect.Effect<RunRecord, NodeError> =>
   Effect.flatMap(planOf(yaml), (plan) => runPlan(plan, options)).pipe(
     Effect.provide(Layer.orDie(services(store)), { local: true })
+  )
+
+/** The same, with the store's journal. */
+export const runJournaled = (
+  store: string,
+  yaml: string,
+  options: RunOptions = {}
+): Effect.Effect<RunRecord, NodeError> =>
+  Effect.flatMap(planOf(yaml), (plan) => runPlan(plan, options)).pipe(
+    Effect.provide(Layer.orDie(Layer.provideMerge(storeJournal(store), services(store))), { local: true })
   )
 
 /** Digests of all nodes: what a run made. */

@@ -2,7 +2,8 @@
 import { nearest } from "@bootlace/graph"
 import type { RunRecord } from "@bootlace/graph"
 import { duration, number } from "@bootlace/report"
-import { keyDifferences, keyLeaves, listRuns, readKeys, readRun } from "@bootlace/runtime"
+import { keyDifferences, keyLeaves, listRuns, readKeys, readRun, readTries } from "@bootlace/runtime"
+import type { Try } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { usage } from "../Failure.ts"
 import { findRun } from "../FindRun.ts"
@@ -40,6 +41,14 @@ const because = (
   return [cached ? `as in run ${before}` : `the same as in run ${before}, whose result was not in the store`]
 }
 
+/** Of tasks that needed more than one try, or have not come to an end. */
+const triesText = (tries: ReadonlyArray<Try>): ReadonlyArray<string> =>
+  [...Map.groupBy(tries, ({ task }) => task)].flatMap(([task, all]) => {
+    if (all.length === 1 && all[0]!.status === "done") return []
+    const told = all.map(({ started, status }) => `${status} (${started.slice(0, 16).replace("T", " ")})`)
+    return [`tries of ${task}: ${told.join(", ")}`]
+  })
+
 export const why = (options: WhyCommand) =>
   Effect.gen(function* () {
     const record = yield* findRun(options.store, options.run)
@@ -54,13 +63,17 @@ export const why = (options: WhyCommand) =>
     const before = yield* runBefore(options.store, record, options.node)
     const differences = before === undefined ? [] : keyDifferences(before.parts, parts)
     const reasons = because(found.cached, before?.run, differences)
+    const tries = yield* readTries(options.store, record.run, options.node)
     if (options.json)
-      return yield* out(JSON.stringify({ run: record.run, node: options.node, ...found, why: reasons, key: parts }))
+      return yield* out(
+        JSON.stringify({ run: record.run, node: options.node, ...found, why: reasons, tries, key: parts })
+      )
     const { op, cached, rows_in, rows_out, rejected, seconds, artifact } = found
     const lines = [
       `${options.node}  ${op}  ${cached ? "cached" : `computed in ${duration(seconds)}`}, run ${record.run}`,
       `rows ${number(rows_in)} in, ${number(rows_out)} out, ${number(rejected)} rejected`,
       ...reasons.map((each) => `because: ${each}`),
+      ...triesText(tries),
       `output ${artifact}`,
       "its key is made of",
       ...keyLeaves(parts).map(([path, value]) => `  ${path}: ${JSON.stringify(value)}`)
