@@ -4,6 +4,7 @@
  *   capfilt-tiny   the whole of pipelines/tiny/capfilt.yaml into an empty store, report included
  *   cli-help       `bootlace --help`, the whole process
  *   check-50       `bootlace check` of a file of 50 nodes, the whole process
+ *   ten-nodes      rows through a chain of ten nodes without a model, and (ten-nodes-run) a whole run of it
  */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -55,6 +56,15 @@ const capfilt = (nano: boolean): Case => {
   }
 }
 
+const tenNodes = (name: string, mode: "chain" | "run", batches: number): Case => ({
+  ...common,
+  name,
+  unit: `${batches} batches`,
+  items: [batches * 1024, "rows"],
+  steps: 1,
+  ours: () => ["data/RowRate.ts", mode, String(batches)]
+})
+
 export const dataCases = (nano: boolean): ReadonlyArray<Case> => [
   capfilt(nano),
   {
@@ -71,5 +81,7 @@ export const dataCases = (nano: boolean): ReadonlyArray<Case> => [
     steps: nano ? 1 : 10,
     prepare: (folder) => writeFile(join(folder, "fifty.yaml"), fiftyNodes()),
     ours: ({ folder, steps }) => ["data/command.ts", steps, "WARM", "--", "check", join(folder, "fifty.yaml")]
-  }
+  },
+  tenNodes("ten-nodes", "chain", nano ? 20 : 10_000),
+  tenNodes("ten-nodes-run", "run", nano ? 20 : 1000)
 ]

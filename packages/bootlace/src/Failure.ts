@@ -4,7 +4,7 @@
  *   0 done    1 failed, can be resumed    2 bad usage or pipeline, before any work    3 done, rejects over budget
  *   130, 143  stopped by SIGINT, SIGTERM
  */
-import { Data } from "effect"
+import * as Data from "effect/Data"
 
 export class Failure extends Data.TaggedError("Failure")<{
   readonly exit: 1 | 2 | 3

@@ -33,16 +33,27 @@ export interface EncodedImage {
   readonly path?: string | null
 }
 
-export const imageType = new Struct([
-  new Field("bytes", new Binary(), true),
-  new Field("path", new Utf8(), true)
-]) as Struct<{ bytes: Binary; path: Utf8 }>
+/** One object per type: layouts of batches are looked up by it. */
+const [float32, int32, utf8, binary, bool] = [new Float32(), new Int32(), new Utf8(), new Binary(), new Bool()] as const
+const rowIdType = new FixedSizeBinary(rowIdBytes)
+
+export const imageType = new Struct([new Field("bytes", binary, true), new Field("path", utf8, true)]) as Struct<{
+  bytes: Binary
+  path: Utf8
+}>
 
 const shapeKey = "shape"
 
+const tensorTypes = new Map<string, FixedSizeList>()
+
 export const tensorType = (value: Float32 | Int32, shape: ReadonlyArray<number>): FixedSizeList => {
+  const id = `${value.toString()} ${shape.join()}`
+  const known = tensorTypes.get(id)
+  if (known !== undefined) return known
   const item = new Field("item", value, false, new Map([[shapeKey, JSON.stringify(shape)]]))
-  return new FixedSizeList(product(shape), item)
+  const type = new FixedSizeList(product(shape), item)
+  tensorTypes.set(id, type)
+  return type
 }
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, side) => size * side, 1)
@@ -54,15 +65,23 @@ export const shapeOf = (type: DataType): ReadonlyArray<number> | undefined => {
   return shape === undefined ? [type.listSize] : JSON.parse(shape)
 }
 
+const fields = new WeakMap<DataType, Map<string, Field>>()
+
 /** The field of a column: a tensor gets the canonical extension's metadata, so that pyarrow reads it as one. */
 export const fieldOf = (name: string, type: DataType): Field => {
+  const named = fields.get(type) ?? new Map<string, Field>()
+  fields.set(type, named)
+  const known = named.get(name)
+  if (known !== undefined) return known
   const shape = shapeOf(type)
   const metadata = new Map<string, string>()
   if (shape !== undefined) {
     metadata.set("ARROW:extension:name", "arrow.fixed_shape_tensor")
     metadata.set("ARROW:extension:metadata", JSON.stringify({ shape }))
   }
-  return new Field(name, type, !DataType.isFixedSizeBinary(type), metadata)
+  const field = new Field(name, type, !DataType.isFixedSizeBinary(type), metadata)
+  named.set(name, field)
+  return field
 }
 
 interface Validity {
@@ -81,29 +100,38 @@ export const validityOf = (length: number, isThere: (row: number) => boolean): V
   return nullCount === 0 ? { nullCount, nullBitmap: null } : { nullCount, nullBitmap }
 }
 
-/** Offsets and joined bytes of a variable-width column. Throws OverLimit past 2 GiB, Arrow's bound for one vector. */
-export const packBytes = (parts: ReadonlyArray<Uint8Array | null>) => {
+/** Joined bytes of a variable-width column. Throws OverLimit past 2 GiB, Arrow's bound for one vector. */
+export const joinBytes = (parts: ReadonlyArray<Uint8Array | null>, total: number): Uint8Array => {
+  if (total > 0x7fffffff) {
+    throw new DataError({
+      code: "OverLimit",
+      file: "column",
+      detail: "one vector holds at most 2 GiB of text or bytes"
+    })
+  }
+  const data = new Uint8Array(total)
+  let at = 0
+  for (const part of parts) {
+    if (part === null) continue
+    data.set(part, at)
+    at += part.length
+  }
+  return data
+}
+
+const packBytes = (parts: ReadonlyArray<Uint8Array | null>) => {
   const valueOffsets = new Int32Array(parts.length + 1)
   let total = 0
   for (let row = 0; row < parts.length; row++) {
     total += parts[row]?.length ?? 0
-    if (total > 0x7fffffff) {
-      throw new DataError({
-        code: "OverLimit",
-        file: "column",
-        detail: "one vector holds at most 2 GiB of text or bytes"
-      })
-    }
     valueOffsets[row + 1] = total
   }
-  const data = new Uint8Array(total)
-  parts.forEach((part, row) => part && data.set(part, valueOffsets[row]!))
-  return { valueOffsets, data }
+  return { valueOffsets, data: joinBytes(parts, total) }
 }
 
 const binaryData = (parts: ReadonlyArray<Uint8Array | null>): Data<Binary> =>
   makeData({
-    type: new Binary(),
+    type: binary,
     length: parts.length,
     ...validityOf(parts.length, (row) => parts[row] !== null),
     ...packBytes(parts)
@@ -112,7 +140,7 @@ const binaryData = (parts: ReadonlyArray<Uint8Array | null>): Data<Binary> =>
 const utf8Data = (texts: ReadonlyArray<string | null>): Data<Utf8> => {
   const encoder = new TextEncoder()
   return makeData({
-    type: new Utf8(),
+    type: utf8,
     length: texts.length,
     ...validityOf(texts.length, (row) => texts[row] !== null),
     ...packBytes(texts.map((text) => (text === null ? null : encoder.encode(text))))
@@ -135,15 +163,14 @@ export const imageColumn = (images: ReadonlyArray<EncodedImage | null>): Vector<
   ])
 
 export const scoreColumn = (scores: Float32Array): Vector<Float32> =>
-  new Vector([makeData({ type: new Float32(), data: scores })])
+  new Vector([makeData({ type: float32, data: scores })])
 
-export const labelColumn = (labels: Int32Array): Vector<Int32> =>
-  new Vector([makeData({ type: new Int32(), data: labels })])
+export const labelColumn = (labels: Int32Array): Vector<Int32> => new Vector([makeData({ type: int32, data: labels })])
 
 export const flagColumn = (flags: ReadonlyArray<boolean>): Vector<Bool> => {
   const bits = new Uint8Array(Math.ceil(flags.length / 64) * 8)
   flags.forEach((flag, row) => flag && (bits[row >> 3]! |= 1 << (row & 7)))
-  return new Vector([makeData({ type: new Bool(), length: flags.length, data: bits })])
+  return new Vector([makeData({ type: bool, length: flags.length, data: bits })])
 }
 
 /**
@@ -165,12 +192,10 @@ export const tensorColumn = (
     })
   }
   const child =
-    values instanceof Float32Array
-      ? makeData({ type: new Float32(), data: values })
-      : makeData({ type: new Int32(), data: values })
+    values instanceof Float32Array ? makeData({ type: float32, data: values }) : makeData({ type: int32, data: values })
   return new Vector([makeData({ type: tensorType(child.type, shape), length, child })])
 }
 
 /** Ids as `sourceRowIds` and `derivedRowIds` give them. */
 export const rowIdVector = (ids: Uint8Array): Vector<FixedSizeBinary> =>
-  new Vector([makeData({ type: new FixedSizeBinary(rowIdBytes), length: ids.length / rowIdBytes, data: ids })])
+  new Vector([makeData({ type: rowIdType, length: ids.length / rowIdBytes, data: ids })])

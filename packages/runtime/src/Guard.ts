@@ -9,7 +9,8 @@
  */
 import type { DataError } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import { Duration, Effect, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Stream } from "effect"
+import type { Context } from "effect"
 
 export interface Where {
   readonly node: string
@@ -52,17 +53,30 @@ const late = (where: Where, timeout: Duration.Input): NodeError =>
     hint: "raise call_timeout if its work takes that long"
   })
 
-/** One call of an operator. `call` runs inside, so that a synchronous throw is caught as well. */
+/** Failures and defects of a call as the node's errors. */
+const guarded = <A, R>(where: Where, answer: Effect.Effect<A, NodeError, R>): Effect.Effect<A, NodeError, R> =>
+  answer.pipe(
+    Effect.mapError(placed(where)),
+    Effect.catchDefect((defect) => Effect.fail(crashed(where, "R230", "the operator")(defect)))
+  )
+
+/**
+ * One call of an operator. `call` runs inside, so that a synchronous throw is caught as well. Most calls have answered when they
+ * return: only the others are worth a timer.
+ */
 export const callOperator = <A, R>(
   where: Where,
   timeout: Duration.Input,
   call: () => Effect.Effect<A, NodeError, R>
 ): Effect.Effect<A, NodeError, R> =>
-  Effect.suspend(call).pipe(
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(late(where, timeout)) }),
-    Effect.mapError(placed(where)),
-    Effect.catchDefect((defect) => Effect.fail(crashed(where, "R230", "the operator")(defect)))
-  )
+  Effect.contextWith((context: Context.Context<R>) => {
+    const fiber = Effect.runForkWith(context)(Effect.suspend(call))
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return Exit.isSuccess(exit) ? exit : guarded(where, exit)
+    const joined = Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber))
+    const orElse = () => Effect.fail(late(where, timeout))
+    return guarded(where, Effect.timeoutOrElse(joined, { duration: timeout, orElse }))
+  })
 
 /** The batches of a source. */
 export const readSource = <A, R>(

@@ -7,12 +7,20 @@
  * groups depend on the rows alone, never on the batches in which they arrived.
  */
 import type { Batch } from "@bootlace/graph"
-import { columnOf, gatherRows, makeBatch, selectColumns } from "@bootlace/data"
+import { columnOf, gatherSpans, makeBatch, selectColumns, sliceRows } from "@bootlace/data"
+import type { RowSpan } from "@bootlace/data"
 
 /** Some rows of a shard: their positions in it, ascending, and columns for them. */
 export interface Rows {
   readonly positions: Int32Array
   readonly batch: Batch
+}
+
+/** Positions of rows that stand one after the other. */
+export const countFrom = (start: number, length: number): Int32Array => {
+  const positions = new Int32Array(length)
+  for (let row = 0; row < length; row++) positions[row] = start + row
+  return positions
 }
 
 interface Lane {
@@ -23,10 +31,9 @@ interface Lane {
   reached: number
 }
 
-/** Picked rows of one lane: row `rows[i]` of the queue's piece `pieces[i]`. */
+/** Picked rows of one lane, and where the next would be; a span's chunk is a piece of the queue. */
 interface Picks {
-  readonly pieces: Array<number>
-  readonly rows: Array<number>
+  readonly spans: Array<RowSpan>
   piece: number
   row: number
 }
@@ -60,11 +67,10 @@ export class Inbox {
 
   /** The next group, or undefined until there are rows for one; `last` gives a short group too. */
   take(last: boolean): Rows | undefined {
-    const picks = this.#match()
-    const count = picks[0]!.rows.length
+    if (this.#lanes.some(({ queue }) => queue.length === 0)) return undefined
+    const { count, picks } = this.#match()
     if (count === 0 || (this.#size !== undefined && count < this.#size && !last)) return undefined
-    const first = this.#lanes[0]!
-    const positions = Int32Array.from(picks[0]!.rows, (row, i) => first.queue[picks[0]!.pieces[i]!]!.positions[row]!)
+    const positions = positionsOf(this.#lanes[0]!, picks[0]!, count)
     const batches = this.#lanes.map((lane, producer) => joined(lane, picks[producer]!))
     this.#lanes.forEach((lane, producer) => {
       lane.queue.splice(0, picks[producer]!.piece)
@@ -74,60 +80,85 @@ export class Inbox {
   }
 
   /** Walks all lanes at once and picks rows that stand in every one of them. */
-  #match(): ReadonlyArray<Picks> {
-    const until = Math.min(...this.#lanes.map((lane) => lane.reached))
+  #match(): { readonly count: number; readonly picks: ReadonlyArray<Picks> } {
+    const lanes = this.#lanes
+    const until = Math.min(...lanes.map((lane) => lane.reached))
     const limit = this.#size ?? Infinity
-    const picks = this.#lanes.map((lane): Picks => ({ pieces: [], rows: [], piece: 0, row: lane.next }))
-    while (picks[0]!.rows.length < limit) {
+    const picks = lanes.map((lane): Picks => ({ spans: [], piece: 0, row: lane.next }))
+    let count = 0
+    while (count < limit) {
       let furthest = -1
-      for (const [producer, lane] of this.#lanes.entries()) {
-        const position = positionAt(lane, picks[producer]!)
-        if (position >= until) return picks
-        furthest = Math.max(furthest, position)
-      }
-      let equal = true
-      for (const [producer, lane] of this.#lanes.entries()) {
-        const pick = picks[producer]!
-        let position = positionAt(lane, pick)
-        while (position < furthest) {
-          advance(lane, pick)
-          position = positionAt(lane, pick)
-        }
-        equal &&= position === furthest
-      }
-      if (!equal) continue
-      for (const [producer, lane] of this.#lanes.entries()) {
-        const pick = picks[producer]!
-        pick.pieces.push(pick.piece)
-        pick.rows.push(pick.row)
-        advance(lane, pick)
-      }
+      for (const [producer, lane] of lanes.entries()) furthest = Math.max(furthest, positionAt(lane, picks[producer]!))
+      if (furthest >= until) break
+      for (const [producer, lane] of lanes.entries())
+        while (positionAt(lane, picks[producer]!) < furthest) advance(lane, picks[producer]!, 1)
+      const rows = this.#together(picks, until, limit - count)
+      for (const [producer, lane] of lanes.entries()) pick(lane, picks[producer]!, rows)
+      count += rows
     }
-    return picks
+    return { count, picks }
+  }
+
+  /** In how many rows from here on, and in the same pieces, all lanes have the same positions. */
+  #together(picks: ReadonlyArray<Picks>, until: number, limit: number): number {
+    const lanes = this.#lanes.map((lane, producer) => ({
+      positions: lane.queue[picks[producer]!.piece]?.positions ?? noPositions,
+      row: picks[producer]!.row
+    }))
+    const [first, ...others] = lanes
+    let rows = Math.min(limit, ...lanes.map(({ positions, row }) => positions.length - row))
+    while (rows > 0 && first!.positions[first!.row + rows - 1]! >= until) rows -= 1
+    for (const { positions, row } of others) {
+      if (positions === first!.positions && row === first!.row) continue
+      let same = 0
+      while (same < rows && positions[row + same] === first!.positions[first!.row + same]) same += 1
+      rows = same
+    }
+    return rows
   }
 }
 
-const positionAt = (lane: Lane, pick: Picks): number => lane.queue[pick.piece]?.positions[pick.row] ?? Infinity
+const noPositions = new Int32Array(0)
 
-const advance = (lane: Lane, pick: Picks): void => {
-  pick.row++
-  if (pick.row < lane.queue[pick.piece]!.positions.length) return
-  pick.piece++
-  pick.row = 0
+const positionAt = (lane: Lane, at: Picks): number => lane.queue[at.piece]?.positions[at.row] ?? Infinity
+
+const advance = (lane: Lane, at: Picks, rows: number): void => {
+  at.row += rows
+  if (at.row < lane.queue[at.piece]!.positions.length) return
+  at.piece += 1
+  at.row = 0
 }
 
-/** The picked rows as one batch; a piece that is picked as a whole is not copied. */
-const joined = (lane: Lane, picks: Picks): Batch => {
-  const first = picks.pieces[0]!
-  const whole = lane.queue[first]!.batch
-  const isWhole = picks.pieces.at(-1) === first && picks.rows.length === whole.numRows
-  if (isWhole) return whole
-  const last = picks.pieces.at(-1)!
-  const batches = lane.queue.slice(first, last + 1).map((rows) => rows.batch)
-  return gatherRows(
-    batches,
-    Int32Array.from(picks.pieces, (piece) => piece - first),
-    Int32Array.from(picks.rows)
+const pick = (lane: Lane, at: Picks, rows: number): void => {
+  if (rows === 0) return
+  const { piece: chunk, row: start, spans } = at
+  const before = spans.at(-1)
+  if (before?.chunk === chunk && before.end === start) spans[spans.length - 1] = { ...before, end: start + rows }
+  else spans.push({ chunk, start, end: start + rows })
+  advance(lane, at, rows)
+}
+
+const positionsOf = ({ queue }: Lane, { spans }: Picks, count: number): Int32Array => {
+  const parts = spans.map(({ chunk, start, end }) => queue[chunk]!.positions.subarray(start, end))
+  if (parts.length === 1 && count === queue[spans[0]!.chunk]!.positions.length) return queue[spans[0]!.chunk]!.positions
+  const positions = new Int32Array(count)
+  let at = 0
+  for (const part of parts) {
+    positions.set(part, at)
+    at += part.length
+  }
+  return positions
+}
+
+/** The picked rows as one batch; what stands together in a piece is not copied. */
+const joined = ({ queue }: Lane, { spans }: Picks): Batch => {
+  const [{ chunk, start, end }] = spans as [RowSpan]
+  const { batch } = queue[chunk]!
+  if (spans.length === 1) return end - start === batch.numRows ? batch : sliceRows(batch, start, end)
+  const last = spans.at(-1)!.chunk
+  return gatherSpans(
+    queue.slice(chunk, last + 1).map((rows) => rows.batch),
+    spans.map((span) => ({ ...span, chunk: span.chunk - chunk }))
   )
 }
 

@@ -10,6 +10,7 @@ import { waitsBetween } from "@bootlace/graph"
 import type { NodeError, PlanNode } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
 import type { Run } from "./Bodies.ts"
+import { countFrom } from "./Inbox.ts"
 import type { Inbox, Rows } from "./Inbox.ts"
 import { portsOf } from "./Keys.ts"
 import type { ShardRef } from "./Keys.ts"
@@ -36,14 +37,17 @@ export interface SourceTask {
   readonly output: TaskOutput
 }
 
-/** A lane of a worker's inbox. */
+/** A lane of the inbox of worker number `at`. */
 interface Target {
+  readonly at: number
   readonly inbox: Inbox
   readonly number: number
 }
 
 const targetsOf = <R>(workers: ReadonlyArray<Worker<R>>, map: PlanNode | undefined): ReadonlyArray<Target> =>
-  workers.flatMap(({ inbox, lanes }) => lanes.flatMap((lane, number) => (lane.map === map ? [{ inbox, number }] : [])))
+  workers.flatMap(({ inbox, lanes }, at) =>
+    lanes.flatMap((lane, number) => (lane.map === map ? [{ at, inbox, number }] : []))
+  )
 
 const offer = (targets: ReadonlyArray<Target>, rows: ReadonlyArray<Rows>, reached: number): void => {
   for (const { inbox, number } of targets) {
@@ -62,36 +66,47 @@ const takeGroups = (inbox: Inbox, most: number, last: boolean): ReadonlyArray<Ro
   return groups
 }
 
+/** The workers of a pass, and who reads what each of them makes. */
+interface Line<R> {
+  readonly session: Session
+  readonly shard: string
+  readonly workers: ReadonlyArray<Worker<R>>
+  readonly targets: ReadonlyArray<ReadonlyArray<Target>>
+}
+
+/** A node's work on some groups; gives its rows for the nodes after it. */
+const work = Effect.fnUntraced(function* <R>(
+  { session, shard }: Line<R>,
+  { node, run, output }: Worker<R>,
+  groups: ReadonlyArray<Rows>
+) {
+  const where = { node: node.id, shard }
+  const [group, ...more] = groups
+  const calls =
+    more.length === 0
+      ? Effect.map(run(where, group!), (made) => [made])
+      : Effect.forEach(groups, (rows) => run(where, rows), { concurrency: groups.length })
+  const all = yield* session.recorder.timed(node.id, calls)
+  if (output !== undefined) for (const made of all) yield* keepMade(session, node, output, made)
+  return all.flatMap(({ rows }) => (rows === undefined ? [] : [rows]))
+})
+
 /**
- * Lets the nodes do what they have rows for; at the end of the shard also what is less than a group. After every few groups of
- * a node those behind it have their turn, so that few rows of a streamed column exist at a time.
+ * Lets the nodes do what they have rows for. After every few groups of a node those that read them have their turn, the
+ * hindmost first, so that few rows of a streamed column exist at a time. Nodes up to number `ending` do what is less than a
+ * group, too: nothing comes after it.
  */
-const drain = <R>(
-  session: Session,
-  shard: string,
-  workers: ReadonlyArray<Worker<R>>,
-  last: boolean
-): Effect.Effect<void, NodeError, R> =>
-  Effect.gen(function* () {
-    const [worker, ...behind] = workers
-    if (worker === undefined) return
-    const { node, inbox, run, output } = worker
-    const { in_flight } = session.settings
-    const targets = targetsOf(behind, node)
-    for (;;) {
-      const groups = takeGroups(inbox, in_flight, last)
-      if (groups.length === 0) break
-      const work = Effect.forEach(groups, (rows) => run({ node: node.id, shard }, rows), { concurrency: in_flight })
-      for (const made of yield* session.recorder.timed(node.id, work)) {
-        yield* keepMade(session, node, output, made)
-        offer(targets, made.rows === undefined ? [] : [made.rows], 0)
-      }
-      offer(targets, [], inbox.waiting)
-      yield* drain(session, shard, behind, false)
-    }
-    offer(targets, [], last ? Infinity : inbox.waiting)
-    yield* drain(session, shard, behind, last)
-  })
+const settle = Effect.fnUntraced(function* <R>(line: Line<R>, ending: number) {
+  const { workers, targets, session } = line
+  for (let at = workers.length - 1; at >= 0;) {
+    const { inbox } = workers[at]!
+    const isEnding = at <= ending
+    const groups = takeGroups(inbox, session.settings.in_flight, isEnding)
+    const rows = groups.length === 0 ? [] : yield* work(line, workers[at]!, groups)
+    offer(targets[at]!, rows, isEnding && groups.length === 0 ? Infinity : inbox.waiting)
+    at = groups.length === 0 ? at - 1 : Math.max(at, ...targets[at]!.map((target) => target.at))
+  }
+})
 
 /** Columns of maps that don't run in this pass, and who reads them. */
 const storedLanes = Effect.fnUntraced(function* <R>(
@@ -128,29 +143,27 @@ const sourceMade = (node: PlanNode, { batch, rejected }: Arrival): Made => ({
   rejected
 })
 
-/** Reads the shard once and drives every worker over it. */
-export const runPass = Effect.fnUntraced(function* <R>(
+/** Drives every worker over the rows of a shard as they arrive. */
+export const driveWorkers = Effect.fnUntraced(function* <R>(
   session: Session,
   shard: ShardRef,
   workers: ReadonlyArray<Worker<R>>,
-  source: SourceTask | undefined
+  source: SourceTask | undefined,
+  arrivals: Stream.Stream<Arrival, NodeError, R>
 ) {
   const base = targetsOf(workers, undefined)
+  const targets = workers.map(({ node }) => targetsOf(workers, node))
   const stored = yield* storedLanes(session, shard, workers)
-  const name = session.keys.shardName(shard)
+  const line: Line<R> = { session, shard: session.keys.shardName(shard), workers, targets }
   let position = 0
   const feed = Effect.fnUntraced(function* (arrival: Arrival) {
     if (source !== undefined) yield* keepMade(session, source.node, source.output, sourceMade(source.node, arrival))
-    const start = position
+    const rows = { batch: arrival.batch, positions: countFrom(position, arrival.batch.numRows) }
     position += arrival.batch.numRows
-    const rows = { batch: arrival.batch, positions: new Int32Array(arrival.batch.numRows).map((_, row) => start + row) }
     offer(base, [rows], position)
     for (const { beside, targets } of stored) offer(targets, yield* beside.among(rows), position)
-    yield* drain(session, name, workers, false)
+    yield* settle(line, -1)
   })
-  const arrivals: Stream.Stream<Arrival, NodeError, R> = fromSource(session, shard, workers, source !== undefined)
-    ? sourceRows<R>(session, shard)
-    : storedRows(session, shard)
   const { owner } = session.layout.rowSet(shard.rowSet)
   const behind = workers.map(({ node }) => node.id).join(", ") || "store"
   const afterWaiting = yield* waitsBetween(owner.id, `${owner.id} -> ${behind}`)
@@ -159,5 +172,22 @@ export const runPass = Effect.fnUntraced(function* <R>(
     Stream.runForEach((arrival) => afterWaiting(feed(arrival)))
   )
   for (const targets of [base, ...stored.map((lane) => lane.targets)]) offer(targets, [], Infinity)
-  yield* drain(session, name, workers, true)
+  for (const ending of workers.keys()) yield* settle(line, ending)
 })
+
+/** Reads the shard once. */
+export const runPass = <R>(
+  session: Session,
+  shard: ShardRef,
+  workers: ReadonlyArray<Worker<R>>,
+  source: SourceTask | undefined
+) =>
+  driveWorkers(
+    session,
+    shard,
+    workers,
+    source,
+    fromSource(session, shard, workers, source !== undefined)
+      ? sourceRows<R>(session, shard)
+      : storedRows(session, shard)
+  )

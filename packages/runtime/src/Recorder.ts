@@ -76,13 +76,14 @@ export class Recorder {
   timed<A, E, R>(node: string, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const tally = this.#nodes.get(node)!
     const tell = this.#spans
-    return Effect.gen(function* () {
-      const start = yield* Clock.monotonicTimeNanos
-      const result = yield* work
-      const end = yield* Clock.monotonicTimeNanos
-      tally.seconds += Number(end - start) / 1e9
-      tell?.({ node, stage: "node", what: node, start, end })
-      return result
+    return Clock.clockWith((clock) => {
+      const start = clock.monotonicTimeNanosUnsafe()
+      return Effect.map(work, (result) => {
+        const end = clock.monotonicTimeNanosUnsafe()
+        tally.seconds += Number(end - start) / 1e9
+        tell?.({ node, stage: "node", what: node, start, end })
+        return result
+      })
     })
   }
 

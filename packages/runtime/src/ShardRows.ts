@@ -18,7 +18,7 @@ import type { Batch, NodeError, PlanNode, SourceBatch, Wire } from "@bootlace/gr
 import { Effect, Pull, Stream } from "effect"
 import { brokenPromise, readSource, storing } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
-import { Inbox } from "./Inbox.ts"
+import { countFrom, Inbox } from "./Inbox.ts"
 import type { Rows } from "./Inbox.ts"
 import { mapPort } from "./Keys.ts"
 import type { ShardRef } from "./Keys.ts"
@@ -146,8 +146,15 @@ const arrival = (
     return Effect.fail(brokenPromise(where, detail))
   }
   const ids = sourceRowIds(key, start, end - start)
-  const kept = Int32Array.from({ length: end - start }, (_, i) => i).filter((i) => !bad.has(start + i))
-  const row_id = columnOf(takeRows(makeBatch({ row_id: rowIdVector(ids) }), kept), "row_id")
+  const all = makeBatch({ row_id: rowIdVector(ids) })
+  const given =
+    bad.size === 0
+      ? all
+      : takeRows(
+          all,
+          countFrom(0, end - start).filter((i) => !bad.has(start + i))
+        )
+  const row_id = columnOf(given, "row_id")
   const own = batch.numRows === 0 ? [] : columns.map((column) => [column, columnOf(batch, column)])
   return Effect.succeed({
     batch: makeBatch({ row_id, ...Object.fromEntries(own) }),
@@ -228,7 +235,7 @@ export const joinedRows = (
       }
       let position = 0
       const join = Effect.fnUntraced(function* (batch: Batch) {
-        const rows = { batch, positions: new Int32Array(batch.numRows).map((_, row) => position + row) }
+        const rows = { batch, positions: countFrom(position, batch.numRows) }
         position += batch.numRows
         for (const [number, { map }] of lanes.entries()) {
           const found = map === driver.map ? [rows] : yield* beside.get(number)!.among(rows)

@@ -16,6 +16,7 @@ import type { Batch, Expanded, Mapped, NodeError, PlanNode, Rejected, Routed } f
 import { Effect } from "effect"
 import { brokenPromise } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
+import { countFrom } from "./Inbox.ts"
 import type { Rows } from "./Inbox.ts"
 import { mapPort } from "./Keys.ts"
 import { idTexts } from "./TaskOutput.ts"
@@ -75,25 +76,40 @@ const quarantined = (
     }))
 }
 
-const onlyIds = (batch: Batch): Batch => selectColumns(batch, { row_id: "row_id" })
+/** Rows that were not rejected; undefined where none was. */
+const keptRows = (rejected: ReadonlyArray<Rejected>, length: number): Int32Array | undefined => {
+  if (rejected.length === 0) return undefined
+  const bad = new Set(rejected.map(({ row }) => row))
+  return countFrom(0, length).filter((row) => !bad.has(row))
+}
 
 export const mapped = (node: PlanNode, where: Where, rows: Rows, made: Mapped): Effect.Effect<Made, NodeError> => {
   const names = Object.keys(node.columns)
-  const length = rows.batch.numRows - made.rejected.length
+  const { numRows } = rows.batch
   const broken =
-    checkRejected(where, made.rejected, rows.batch.numRows) ?? checkColumns(where, names, made.columns, length)
+    checkRejected(where, made.rejected, numRows) ??
+    checkColumns(where, names, made.columns, numRows - made.rejected.length)
   if (broken !== undefined) return Effect.fail(broken)
-  const bad = new Set(made.rejected.map(({ row }) => row))
-  const kept = Int32Array.from(rows.positions.keys()).filter((row) => !bad.has(row))
-  const ids = bad.size === 0 ? onlyIds(rows.batch) : takeRows(onlyIds(rows.batch), kept)
+  const kept = keptRows(made.rejected, numRows)
+  const from = kept === undefined ? rows.batch : takeRows(selectColumns(rows.batch, { row_id: "row_id" }), kept)
   const columns = Object.fromEntries(names.map((name) => [name, made.columns[name]!]))
-  const batch = makeBatch({ row_id: columnOf(ids, "row_id"), ...columns })
+  const batch = makeBatch({ row_id: columnOf(from, "row_id"), ...columns })
   return Effect.succeed({
-    rowsIn: rows.batch.numRows,
+    rowsIn: numRows,
     ports: [{ port: mapPort, batch, ledger: [] }],
     rejected: quarantined(where, rows, made.rejected),
-    rows: { positions: kept.map((row) => rows.positions[row]!), batch }
+    rows: { positions: kept?.map((row) => rows.positions[row]!) ?? rows.positions, batch }
   })
+}
+
+/** The rows of each port, in order. */
+const rowsByPort = (given: Uint8Array, ports: number): ReadonlyArray<Int32Array> => {
+  const counts = new Int32Array(ports)
+  for (let row = 0; row < given.length; row++) counts[given[row]!]! += 1
+  const rows = Array.from(counts, (count) => new Int32Array(count))
+  counts.fill(0)
+  for (let row = 0; row < given.length; row++) rows[given[row]!]![counts[given[row]!]!++] = row
+  return rows
 }
 
 export const routed = (node: PlanNode, where: Where, rows: Rows, made: Routed): Effect.Effect<Made, NodeError> => {
@@ -102,25 +118,25 @@ export const routed = (node: PlanNode, where: Where, rows: Rows, made: Routed): 
   if (made.ports.length !== batch.numRows) {
     return Effect.fail(brokenPromise(where, `sent ${made.ports.length} rows to ports where ${batch.numRows} came in`))
   }
-  const unknown = made.ports.find((port) => port >= ports.length)
-  if (unknown !== undefined)
-    return Effect.fail(brokenPromise(where, `port number ${unknown}; it has ${ports.join(", ")}`))
+  const highest = made.ports.reduce((most, port) => Math.max(most, port), 0)
+  if (highest >= ports.length)
+    return Effect.fail(brokenPromise(where, `port number ${highest}; it has ${ports.join(", ")}`))
+  const taken = rowsByPort(made.ports, ports.length)
   const reasons = new Map(made.reasons.map((reason) => [reason.row, reason]))
-  const silent = made.ports.findIndex((port, row) => port > 0 && !reasons.has(row))
-  if (silent >= 0)
+  const silent = taken.slice(1).flatMap((some) => some.find((row) => !reasons.has(row)) ?? [])[0]
+  if (silent !== undefined)
     return Effect.fail(brokenPromise(where, `sent a row to ${ports[made.ports[silent]!]} without a reason`))
   const ids = reasons.size === 0 ? [] : idTexts(batch)
   const parts = ports.map((port, number) => {
-    const taken = Int32Array.from(made.ports.keys()).filter((row) => made.ports[row] === number)
-    const ledger = [...taken].flatMap((row): ReadonlyArray<LedgerRow> => {
-      const why = number === 0 ? undefined : reasons.get(row)
-      if (why === undefined) return []
-      return [{ row_id: ids[row]!, reason: why.reason, ...(why.score === undefined ? {} : { score: why.score }) }]
-    })
-    return { port, batch: taken.length === batch.numRows ? batch : takeRows(batch, taken), ledger }
+    const some = taken[number]!
+    const ledger = number === 0 ? [] : Array.from(some, (row) => ledgerRow(ids[row]!, reasons.get(row)!))
+    return { port, batch: some.length === batch.numRows ? batch : takeRows(batch, some), ledger }
   })
   return Effect.succeed({ rowsIn: batch.numRows, ports: parts, rejected: [] })
 }
+
+const ledgerRow = (row_id: string, { reason, score }: Routed["reasons"][number]): LedgerRow =>
+  score === undefined ? { row_id, reason } : { row_id, reason, score }
 
 export const expanded = (node: PlanNode, where: Where, rows: Rows, made: Expanded): Effect.Effect<Made, NodeError> => {
   const port = Object.keys(node.ports)[0]!
