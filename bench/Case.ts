@@ -23,16 +23,18 @@ export interface At {
   readonly steps: string
 }
 
-/** A program to compare with: a Python file of bench/peers. */
+/** A program to compare with: a file of bench/peers, Python unless it says otherwise, or ourselves in another setting. */
 export interface Peer {
   /** For `--peers`. */
   readonly name: string
-  /** Python modules that it imports. */
+  /** Modules that it imports: Python's, or of a file for Node those of bench/peers/package.json. */
   readonly modules: ReadonlyArray<string>
   /** A file of bench/peers that pins them. */
   readonly requirements: string
   /** A program that has to be on the path. */
   readonly program?: string
+  /** It is a file of bench, run by this Node. */
+  readonly self?: true
   /** The file and its arguments. */
   readonly command: (at: At) => ReadonlyArray<string>
 }

@@ -5,6 +5,7 @@
  * two runs of one side, the memory is the largest peak.
  */
 import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -53,7 +54,12 @@ const succeeds = (command: string, ...settings: ReadonlyArray<string>): Promise<
 const findModules = "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in sys.argv[1:]))"
 
 /** Why a peer can't run here, in words. */
-async function lacking({ modules, requirements, program }: Peer, python: string): Promise<string | undefined> {
+async function lacking({ modules, requirements, program, self }: Peer, python: string): Promise<string | undefined> {
+  if (self) {
+    const missing = modules.filter((name) => !existsSync(here(join("peers", "node_modules", name))))
+    if (missing.length === 0) return undefined
+    return `bench/peers has no ${missing.join(", ")}. npm install --prefix bench/peers --ignore-scripts --no-package-lock`
+  }
   if (!(await succeeds(python, "-c", findModules, ...modules)))
     return `${python} has no ${modules.join(", ")}. pip install -r bench/peers/${requirements}, or name another Python with --python`
   if (program !== undefined && !(await succeeds(program, "--version"))) return `there is no ${program} on the path`
@@ -109,7 +115,9 @@ export async function measure(one: Case, settings: Settings): Promise<ReadonlyAr
       ours.push(await resultOf(process.execPath, [here(file!), ...rest]))
       for (const [peer, runs] of theirs) {
         const [script, ...given] = peer.command(at)
-        const result = await resultOf(settings.python, [here(join("peers", script!)), ...given])
+        const result = peer.self
+          ? await resultOf(process.execPath, [here(script!), ...given])
+          : await resultOf(settings.python, [here(join("peers", script!)), ...given])
         const difference = one.differs(ours[0]!.outputs, result.outputs)
         if (difference !== undefined)
           throw new Error(`${one.name}: ${peer.name} computes something else: ${difference}`)

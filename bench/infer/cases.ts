@@ -118,7 +118,18 @@ function embedding(nano: boolean): Case {
     flops: images * imageFlops(clipConfig(nano).vision_config),
     prepare: embeddingFolder(nano, images, nano ? 4 : 64),
     ours: ({ folder, threads }) => ["infer/embed.ts", folder, threads],
-    peers: [peer("transformers"), peer("open_clip", ["torch", "open_clip", "safetensors", "PIL"]), peer("bfloat16")],
+    peers: [
+      peer("transformers"),
+      peer("open_clip", ["torch", "open_clip", "safetensors", "PIL"]),
+      peer("bfloat16"),
+      {
+        name: "transformers.js",
+        modules: ["@huggingface/transformers"],
+        requirements: "package.json",
+        self: true,
+        command: ({ folder, threads }) => ["peers/embed.mjs", folder, threads]
+      }
+    ],
     differs: embeddingsDiffer(0.99)
   }
 }
