@@ -33,6 +33,7 @@ import { layoutOf } from "../../packages/runtime/src/Layout.ts"
 import { driveWorkers } from "../../packages/runtime/src/Pass.ts"
 import { Recorder } from "../../packages/runtime/src/Recorder.ts"
 import { defaultSettings } from "../../packages/runtime/src/Session.ts"
+import type { Session } from "../../packages/runtime/src/Session.ts"
 import { lanesFor } from "../../packages/runtime/src/ShardRows.ts"
 
 const batchRows = 1024
@@ -126,14 +127,15 @@ const chain = Effect.fnUntraced(function* (plan: Plan, batches: number) {
     { source: () => source, content: () => undefined, artifact: () => ({}) as never },
     "none"
   )
-  const session = {
+  const session: Session = {
     layout,
     keys,
     store: yield* ArtifactStore,
     settings: defaultSettings,
     sources: new Map([[numbersNode.id, source]]),
     artifacts: new Map(),
-    recorder: new Recorder(layout, keys, yield* Progress, undefined)
+    recorder: new Recorder(layout, keys, yield* Progress, undefined),
+    doTask: ({ work }) => Effect.asVoid(work)
   }
   const bodies = yield* openBodies<never>(session)
   const workers = yield* Effect.forEach(nodes, (node) => {

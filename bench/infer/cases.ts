@@ -4,6 +4,7 @@
  *   caption-greedy-8, caption-beam-8, caption-nucleus-8, ...-64   captions of 20 tokens by BLIP of ViT-S/16 and MED of 6 x 384
  *   itm-scoring                                                  8 pictures x 32 texts by the same model
  *   clip-embed-jpeg                                              192 JPEG files of 640 x 480 by CLIP's ViT-B/32, from file to stored embedding
+ *   clip-embed-jpeg-int8                                         the same with weights of 8 bits, against weights of bfloat16
  */
 import type { Case, Peer } from "../Case.ts"
 import { captionFlops, imageFlops, matchingFlops } from "../Flops.ts"
@@ -49,7 +50,7 @@ const cosine = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
 }
 
-/** Two JPEG decoders differ by a grey level here and there; bfloat16 by more. */
+/** Two JPEG decoders differ by a grey level here and there; narrower weights by more. */
 const embeddingsDiffer = (least: number) => (ours: unknown, peer: unknown) => {
   const [own, theirs] = [ours, peer] as [ReadonlyArray<ReadonlyArray<number>>, ReadonlyArray<ReadonlyArray<number>>]
   const worst = Math.min(...own.map((embedding, i) => cosine(embedding, theirs[i]!)))
@@ -101,36 +102,36 @@ function matching(nano: boolean): Case {
   }
 }
 
-function embedding(nano: boolean): Case {
+const embeddingPeer = (name: string, modules: ReadonlyArray<string> = transformers.modules): Peer => ({
+  modules,
+  requirements: transformers.requirements,
+  name,
+  command: ({ folder, threads }) => ["embed.py", folder, threads, name]
+})
+
+const transformersJs: Peer = {
+  name: "transformers.js",
+  modules: ["@huggingface/transformers"],
+  requirements: "package.json",
+  self: true,
+  command: ({ folder, threads }) => ["peers/embed.mjs", folder, threads]
+}
+
+function embedding(nano: boolean, precision: "fp32" | "int8"): Case {
   const images = nano ? 8 : 192
-  const peer = (name: string, modules: ReadonlyArray<string> = transformers.modules): Peer => ({
-    modules,
-    requirements: transformers.requirements,
-    name,
-    command: ({ folder, threads }) => ["embed.py", folder, threads, name]
-  })
+  const exact = precision === "fp32"
+  const openClip = embeddingPeer("open_clip", ["torch", "open_clip", "safetensors", "PIL"])
   return {
-    name: "clip-embed-jpeg",
+    name: exact ? "clip-embed-jpeg" : `clip-embed-jpeg-${precision}`,
     suite,
     unit: "for all files",
     items: [images, "images"],
     steps: 1,
-    flops: images * imageFlops(clipConfig(nano).vision_config),
+    ...(exact && { flops: images * imageFlops(clipConfig(nano).vision_config) }),
     prepare: embeddingFolder(nano, images, nano ? 4 : 64),
-    ours: ({ folder, threads }) => ["infer/embed.ts", folder, threads],
-    peers: [
-      peer("transformers"),
-      peer("open_clip", ["torch", "open_clip", "safetensors", "PIL"]),
-      peer("bfloat16"),
-      {
-        name: "transformers.js",
-        modules: ["@huggingface/transformers"],
-        requirements: "package.json",
-        self: true,
-        command: ({ folder, threads }) => ["peers/embed.mjs", folder, threads]
-      }
-    ],
-    differs: embeddingsDiffer(0.99)
+    ours: ({ folder, threads }) => ["infer/embed.ts", folder, threads, precision],
+    peers: exact ? [embeddingPeer("transformers"), openClip, transformersJs] : [embeddingPeer("bfloat16")],
+    differs: embeddingsDiffer(exact ? 0.99 : 0.95)
   }
 }
 
@@ -140,5 +141,6 @@ export const inferCases = (nano: boolean): ReadonlyArray<Case> => [
     (["greedy", "beam", "nucleus"] as const).map((method) => captioning(nano, method, batch))
   ),
   matching(nano),
-  embedding(nano)
+  embedding(nano, "fp32"),
+  embedding(nano, "int8")
 ]

@@ -1,5 +1,6 @@
 /**
- * JPEG files to stored embeddings, by the pipeline that a user would run: `node bench/infer/embed.ts FOLDER THREADS`, FOLDER InferFolder's.
+ * JPEG files to stored embeddings, by the pipeline that a user would run: `node bench/infer/embed.ts FOLDER THREADS fp32|int8`, FOLDER
+ * InferFolder's.
  *
  * A first run over a few other files loads the model and compiles; the second one is timed as a whole, from the folder of files to
  * committed embeddings. Prints one JSON line {seconds, mb, outputs}: the embeddings of the first files.
@@ -13,7 +14,7 @@ import { Effect, Layer } from "effect"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 
-const [folder = "", threads] = process.argv.slice(2)
+const [folder = "", threads, precision] = process.argv.slice(2)
 const compared = 4
 
 const runOver = Effect.fnUntraced(function* (path: string) {
@@ -44,7 +45,9 @@ const timed = Effect.gen(function* () {
 
 const services = Layer.mergeAll(
   ArtifactStore.layer(join(folder, `store-${process.pid}`)).pipe(Layer.provideMerge(Files.layer)),
-  LoadedModels.layer.pipe(Layer.provideMerge(Engine.onnx({ threads: Number(threads) }))),
+  LoadedModels.layer.pipe(
+    Layer.provideMerge(Engine.onnx({ threads: Number(threads), precision: precision === "int8" ? "int8" : "fp32" }))
+  ),
   Progress.layer
 )
 await Effect.runPromise(Effect.scoped(timed).pipe(Effect.provide(services)))
