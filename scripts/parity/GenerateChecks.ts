@@ -29,7 +29,7 @@ interface Setting {
 const programsOf = (model: BlipModel): DecodingPrograms => {
   const weights = Object.keys(model.shapes)
   return {
-    look: { name: "captioning, images", weights, run: lookProgram(model) },
+    look: { name: "captioning, keys and values of images", weights, run: lookProgram(model) },
     step: { name: "captioning, a token", weights, run: stepProgram(model) }
   }
 }
@@ -125,11 +125,13 @@ export const generateChecks = Effect.fnUntraced(function* (
   const pixels = (yield* readTensors(join(folder, "expected_lm.safetensors")))?.["pixel_values"]
   if (pixels === undefined) return []
   const programs = programsOf(model)
+  const { image_tokens } = yield* loaded.run(
+    { ...programs.look, name: "captioning, images", run: (at, { image }) => ({ ...model.encodeImage(at, image!) }) },
+    { image: pixels }
+  )
   const { bos_token_id: dec, sep_token_id: end } = (model.config as BlipConfig).text_config
   const run = (options: GenerateOptions) =>
-    Effect.scoped(
-      Effect.flatMap(loaded.hold, (held) => decodeImages(model, programs, held, { image: pixels }, options))
-    )
+    Effect.scoped(Effect.flatMap(loaded.hold, (held) => decodeImages(model, programs, held, image_tokens!, options)))
   const checks: Array<Check> = []
   for (const [name, setting] of Object.entries(settings))
     checks.push(...(yield* settingChecks(name, setting, pixels.shape[0]!, { dec, end }, run, tokenizer)))

@@ -72,7 +72,7 @@ const optionsOf = (decode: Decode, model: BlipModel, tokenizer: Tokenizer) => {
 
 export const Captioner = drivenMap({
   name: "Captioner",
-  version: 2,
+  version: 3,
   description: "Writes a caption for each image.",
   config: Schema.Struct({
     batch_size: batchSize,
@@ -82,6 +82,7 @@ export const Captioner = drivenMap({
   random: true,
   inputs: { image: "image" },
   outputs: { caption: "text" },
+  looks: true,
   drive: ({ model, config, tokenizer }, context) => {
     const programs = {
       look: context.program("look", lookProgram(model)),
@@ -89,11 +90,12 @@ export const Captioner = drivenMap({
     }
     const options = optionsOf(config.decode, model, tokenizer)
     return {
-      run: Effect.fnUntraced(function* (inputs, rowIds) {
+      run: Effect.fnUntraced(function* ({ image }, rowIds) {
+        const { image_tokens } = yield* context.tower!(image!)
         const held = yield* context.hold
         const keys = rowIds.map((id) => randomKey(context.seed, context.node, id))
         const all = { ...options, num_images: rowIds.length, keys }
-        const captions = yield* decodeImages(model, programs, held, inputs, all)
+        const captions = yield* decodeImages(model, programs, held, image_tokens!, all)
         return { caption: captions.map(({ ids }) => tokenizer.decode(ids)) }
       }, Effect.scoped)
     }

@@ -7,10 +7,12 @@
  *
  * Radford et al. 2021, section 2.4; Li et al. 2022, section 3.1; Zhai et al. 2023 (attention pooling).
  */
+import type { HostTensor } from "@bootlace/engine"
 import { l2Normalize } from "@bootlace/models"
 import type { Model, Weights } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
+import { unitRows } from "./metrics/Similarity.ts"
 import { keptPatches } from "./tensor/PatchDropout.ts"
 import { batchSize, normalize, tensorMap } from "./tensor/tensorMap.ts"
 
@@ -27,9 +29,14 @@ const encode = ({ model, config }: At, weights: Weights, pixels_BCHW: Tensor, ke
   return { image_embeds: config.normalize ? l2Normalize(image_embeds) : image_embeds, image_tokens }
 }
 
+const normalized = (embeds: HostTensor, width: number): HostTensor => ({
+  ...embeds,
+  data: unitRows(embeds.data as Float32Array, width)
+})
+
 export const ImageEncoder = tensorMap({
   name: "ImageEncoder",
-  version: 1,
+  version: 2,
   description: "Embeds images with the model's vision tower.",
   config: Schema.Struct({
     normalize,
@@ -47,6 +54,14 @@ export const ImageEncoder = tensorMap({
     (at) =>
     (weights, { image }) =>
       encode(at, weights, image),
+  looks: true,
+  lifted: ({ config, model }, { tower }) => ({
+    run: ({ image }) =>
+      Effect.map(tower!(image!), ({ image_embeds, image_tokens }) => ({
+        image_embeds: config.normalize ? normalized(image_embeds!, model.embed_dim) : image_embeds!,
+        image_tokens: image_tokens!
+      }))
+  }),
   training: {
     inputs,
     outputs,

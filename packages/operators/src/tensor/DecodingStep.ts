@@ -1,11 +1,11 @@
 /**
  * Cached decoding as two programs and what stays in the engine between their runs.
  *
- *   look   pixels [B, 3, S, S]                                       ->  cross_keys.l, cross_values.l [B, H, N, d], held
+ *   look   image_tokens [B, N, D]                                   ->  cross_keys.l, cross_values.l [B, H, N, d], held
  *   step   input_ids [B, k], position, visible [B, k, S], the held  ->  logits, log_totals; keys.l, values.l [B, H, k, d], written into
  *                                                                       the held self_keys.l, self_values.l [B, H, S, d]
  */
-import type { HeldTensors, HostTensors, Keeping, Program, Specs, Tensors } from "@bootlace/engine"
+import type { HeldTensors, HostTensor, HostTensors, Keeping, Program, Specs, Tensors } from "@bootlace/engine"
 import { decoding } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, KeysAndValues, StepInputs } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -35,8 +35,8 @@ const nameParts = (model: BlipModel): Parts<string> => ({
 
 export const lookProgram =
   (model: BlipModel): Program["run"] =>
-  (weights, { image }) =>
-    named("cross_", model.crossCache(weights, model.encodeImage(weights, image!).image_tokens))
+  (weights, { image_tokens }) =>
+    named("cross_", model.crossCache(weights, image_tokens!))
 
 const lookKeeping = (model: BlipModel): Keeping => ({ keep: Object.keys(named("cross_", nameParts(model))) })
 
@@ -82,15 +82,15 @@ export interface DecodingPrograms {
   readonly step: Program
 }
 
-/** Captions of the images [B, 3, S, S], B = num_images; `held` is this decoding's own. */
+/** Captions of the images with these tokens [B, N, D], B = num_images; `held` is this decoding's own. */
 export const decodeImages = Effect.fnUntraced(function* <E>(
   model: BlipModel,
   { look, step }: DecodingPrograms,
   held: HeldTensors<E>,
-  image: HostTensors,
+  image_tokens: HostTensor,
   options: GenerateOptions
 ) {
-  yield* held.run(look, image, lookKeeping(model))
+  yield* held.run(look, { image_tokens }, lookKeeping(model))
   const k = options.method.method === "beam" ? options.method.num_beams : 1
   yield* held.zeros(emptyCache(model, options.num_images, k, options.max_length))
   const steps = decoding(options)

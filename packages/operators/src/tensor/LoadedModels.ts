@@ -10,6 +10,7 @@ import type { Artifact, NodeError } from "@bootlace/graph"
 import { Context, Effect, Layer, RcMap } from "effect"
 import type { Scope } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
+import { imageTower } from "./ImageTower.ts"
 import { readModel } from "./ModelArtifact.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 
@@ -17,6 +18,8 @@ export interface RunnableModel {
   /** None for operators whose programs have no weights. */
   readonly opened: OpenModel | undefined
   readonly loaded: LoadedModel
+  /** The model's image tower, shared by the operators that open it. */
+  readonly tower: ReturnType<typeof imageTower> | undefined
   /** The program of this key, made at the first call. */
   readonly program: (key: string, make: () => Program) => Program
 }
@@ -52,7 +55,8 @@ const make = Effect.gen(function* () {
     const moved = executor.load(file?.weights ?? {}, { transfer: true })
     const loaded = yield* moved.pipe(Effect.mapError(engineFailure(node)))
     const opened = file && { model: file.model, tokenizer: file.tokenizer, vocabulary: file.vocabulary }
-    return { opened, loaded, program: memo<Program>() } satisfies RunnableModel
+    const tower = opened && imageTower(opened.model, loaded.run)
+    return { opened, loaded, tower, program: memo<Program>() } satisfies RunnableModel
   })
   const models = yield* RcMap.make({ lookup: load, idleTimeToLive: "1 minute" })
   const use: LoadedModelsShape["use"] = (node, artifact) =>

@@ -19,6 +19,7 @@ import type { Model, Weights } from "@bootlace/models"
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
+import type { ImageTower } from "./ImageTower.ts"
 import { LoadedModels } from "./LoadedModels.ts"
 import type { RunnableModel } from "./LoadedModels.ts"
 import { prepareRows, rejectEmptyTexts, runMicroBatches } from "./MicroBatch.ts"
@@ -78,6 +79,8 @@ export interface DriveContext {
   readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, NodeError>
   /** Tensors that stay in the engine between the runs of the loop. */
   readonly hold: Effect.Effect<HeldTensors<NodeError>, NodeError, Scope.Scope>
+  /** Of an operator that `looks`: the model's image tower, which others may look through too. */
+  readonly tower: ImageTower<NodeError> | undefined
   /** The program of this name, one object for all nodes of this model and config. */
   readonly program: (name: string, run: Program["run"]) => Program
 }
@@ -100,6 +103,8 @@ interface CommonSpec<
   readonly outputs: Out
   /** Its program takes `image_tokens` [U, N, D] of fewer images than texts: those of the B / U texts side by side. */
   readonly sharesImages?: boolean
+  /** It sees images through the model's image tower. */
+  readonly looks?: boolean
 }
 /** What running it needs of a spec. */
 type Lifted = Omit<CommonSpec<string, never, Columns, Columns, Architecture>, "config" | "description">
@@ -117,6 +122,8 @@ interface ProgramSpec<
   Encoded
 > extends CommonSpec<Name, Config, In, Out, A, Encoded> {
   readonly program: (at: ProgramContext<Config, ModelOf<A>>) => Run<In, Out>
+  /** Runs instead of the program by itself, and gives the same. */
+  readonly lifted?: (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext) => Drive
   /** `same`: inside Train it runs this program on these ports. */
   readonly training?: "same" | TrainingLife<Config, TrainIn, TrainOut, [A] extends [never] ? Model : ModelOf<A>>
 }
@@ -166,12 +173,14 @@ const heldBy = (node: string, { hold }: LoadedModel): DriveContext["hold"] =>
 const driveContext = <Config>(
   { node, seed, config }: OpenContext<Config>,
   spec: Lifted,
-  { loaded, program, opened }: RunnableModel
+  { loaded, program, opened }: RunnableModel,
+  tower: ImageTower | undefined
 ): DriveContext => ({
   node,
   seed,
   run: (made, inputs) => computing(node, made, loaded.run(made, inputs)),
   hold: heldBy(node, loaded),
+  tower: tower && ((pixels) => tower(pixels).pipe(Effect.mapError(engineFailure(node)))),
   program: (name, run) =>
     program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
       name: name === "" ? spec.name : `${spec.name} ${name}`,
@@ -190,7 +199,8 @@ const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>)
     const { opened } = runnable
     const at = { config: context.config, model: opened?.model, tokenizer: opened?.tokenizer }
     // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
-    const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable))
+    const tower = spec.looks === true ? yield* runnable.tower! : undefined
+    const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable, tower))
     return Effect.fnUntraced(function* (batch: Batch) {
       const preparing = prepareRows(context.node, batch, spec.inputs, opened)
       const { rows, rejected } = yield* spanned(context.node, "prepare", spec.name, preparing)
@@ -231,8 +241,9 @@ export const tensorMap = <
 >(
   spec: ProgramSpec<Name, Config, In, Out, A, TrainIn, TrainOut, Encoded>
 ): TensorMap<Name, Config, In, Out, Encoded, A, TrainIn, TrainOut> => {
-  const { program, training, ...declared } = spec
+  const { program, lifted, training, ...declared } = spec
   const drive = (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext): Drive => {
+    if (lifted !== undefined) return lifted(at, context)
     const made = context.program("", flat(spec.inputs, program(at) as Run<Columns, Columns>))
     return { run: (inputs) => context.run(made, inputs) }
   }
