@@ -2,14 +2,17 @@
  * Compares this implementation with numbers that PyTorch gave, for every case folder under a folder.
  *
  *   npm run parity -- test/parity
+ *   npm run parity -- test/parity --engine tensorflow    where its library is installed; fails elsewhere
  *
  * One row per check with the worst error and the tolerance, then `N passed, N failed`. What a case folder holds is described in
  * test/parity/MANIFEST.md.
  */
 import { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
+import type { EngineError } from "@bootlace/engine"
 import { Effect, Layer } from "effect"
 import { resolve } from "node:path"
+import { parseArgs } from "node:util"
 import { checkFolder } from "./parity/CheckFolder.ts"
 import type { Row } from "./parity/CheckFolder.ts"
 
@@ -22,13 +25,22 @@ const print = (row: Row): void => {
   console.log(`${cells.join(" ")} ${row.ok ? "ok" : `FAILED  ${row.note ?? ""}`.trimEnd()}`)
 }
 
-const start = process.argv[2]
-if (start === undefined) {
-  console.error("expected a folder: npm run parity -- test/parity")
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { engine: { type: "string", default: "onnx" } }
+})
+const engines: Readonly<Record<string, Layer.Layer<Engine, EngineError>>> = {
+  onnx: Engine.onnx({ threads: 1 }),
+  tensorflow: Engine.tensorflow()
+}
+const [start] = positionals
+const engine = engines[values.engine]
+if (start === undefined || engine === undefined) {
+  console.error("expected a folder and an engine: npm run parity -- test/parity [--engine onnx|tensorflow]")
   process.exitCode = 2
 } else {
   console.log(["case", "check", "worst", "allowed"].map((cell, i) => cell.padEnd(widths[i]!)).join(" "))
-  const layer = Layer.merge(Files.layer, Engine.onnx({ threads: 1 }))
+  const layer = Layer.merge(Files.layer, engine)
   const rows = await Effect.runPromise(checkFolder(resolve(start), print).pipe(Effect.provide(layer)))
   const failed = rows.filter(({ ok }) => !ok).length
   console.log(`\n${rows.length - failed} passed, ${failed} failed`)

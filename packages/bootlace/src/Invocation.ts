@@ -1,4 +1,5 @@
 /** The options of a command, as handlers get them: plain values, nothing of the parser. */
+import type { Executor, Precision } from "@bootlace/engine"
 
 export interface PipelineOptions {
   readonly file: string
@@ -13,7 +14,8 @@ export interface PipelineOptions {
 
 export interface RunOptions extends PipelineOptions {
   readonly threads: number | undefined
-  readonly engine: "onnx" | "eager"
+  readonly engine: Executor["name"]
+  readonly precision: Precision
   readonly store: string
   readonly json: boolean
   readonly events: string | undefined
@@ -29,6 +31,6 @@ export interface TryOptions {
   /** RUN:NODE. */
   readonly model: string
   readonly store: string
-  readonly engine: "onnx" | "eager"
+  readonly engine: Executor["name"]
   readonly json: boolean
 }

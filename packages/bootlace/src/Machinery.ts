@@ -1,12 +1,14 @@
 /** The services of a run: store, engine, loaded models, progress. Imported only by commands that run something. */
 import { ArtifactStore, Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
+import type { EngineError, Executor, Precision } from "@bootlace/engine"
 import { LoadedModels } from "@bootlace/operators"
 import { Progress } from "@bootlace/runtime"
 import { Effect, Layer, Logger } from "effect"
 import { stat } from "node:fs/promises"
 import { availableParallelism } from "node:os"
 import { usage } from "./Failure.ts"
+import type { Failure } from "./Failure.ts"
 
 /** Small models gain nothing from more threads, and results are equal bit by bit only at equal thread counts. */
 export const defaultThreads = Math.min(4, availableParallelism())
@@ -23,25 +25,35 @@ export const existingStore = (root: string) =>
     })
   )
 
-const engineLayer = (engine: "onnx" | "eager", threads: number, profile: string | undefined) =>
-  engine === "onnx" ? Engine.onnx({ threads, ...(profile === undefined ? {} : { profile }) }) : Engine.eager()
+const engineLayer = ({
+  engine,
+  threads,
+  precision = "fp32",
+  profileFolder: profile
+}: EngineOptions): Layer.Layer<Engine, EngineError | Failure> => {
+  if (engine === "tensorflow") return Engine.tensorflow({ precision })
+  if (precision !== "fp32") {
+    const message = `error: --precision ${precision} needs --engine tensorflow; ${engine} computes in fp32`
+    return Layer.effect(Engine, Effect.fail(usage(message)))
+  }
+  if (engine === "eager") return Engine.eager()
+  return Engine.onnx({ threads: threads ?? defaultThreads, ...(profile === undefined ? {} : { profile }) })
+}
 
 /** Log messages go to stderr: stdout is for results. */
 const logs = Layer.succeed(Logger.LogToStderr, true)
 
 interface EngineOptions {
-  readonly engine: "onnx" | "eager"
+  readonly engine: Executor["name"]
   readonly threads: number | undefined
-  /** A folder for the times of kernels. */
+  readonly precision?: Precision
+  /** A folder for the times of kernels, which the onnx engine gives. */
   readonly profileFolder?: string | undefined
 }
 
 /** What running a model takes. */
-export const engineMachinery = ({ engine, threads, profileFolder }: EngineOptions) =>
-  Layer.merge(
-    LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(engine, threads ?? defaultThreads, profileFolder))),
-    logs
-  )
+export const engineMachinery = (options: EngineOptions) =>
+  Layer.merge(LoadedModels.layer.pipe(Layer.provideMerge(engineLayer(options))), logs)
 
 /** What running a pipeline takes. */
 export const machinery = (options: EngineOptions & { readonly store: string }) =>

@@ -105,7 +105,8 @@ const configOf = ({ config }: CardFacts): ReadonlyArray<string> =>
 const reproduction = (lock: RunLock): string => {
   const { file, set, seed } = lock.pipeline
   const again = ["run", basename(file), ...set.flatMap((each) => ["--set", each])]
-  const options = ["--engine", lock.engine, "--threads", String(lock.threads)]
+  const precision = lock.precision === undefined ? [] : ["--precision", lock.precision]
+  const options = ["--engine", lock.engine, ...precision, "--threads", String(lock.threads)]
   const command = commandLine([...again, ...(seed === undefined ? [] : ["--seed", String(seed)]), ...options])
   return `## Run it again
 

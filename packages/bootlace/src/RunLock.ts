@@ -27,7 +27,8 @@ export const RunLock = Schema.Struct({
     seed: Schema.optionalKey(Schema.Int)
   }),
   plan: Schema.String,
-  engine: Schema.Literals(["onnx", "eager"]),
+  engine: Schema.Literals(["onnx", "tensorflow", "eager"]),
+  precision: Schema.optionalKey(Schema.Literals(["fp32", "bf16"])),
   threads: Schema.Int,
   /** Engine, version, instruction set, threads, precision: bytes are promised where these are equal. */
   numerics: Schema.String,
@@ -41,13 +42,14 @@ export interface Locked {
   readonly plan: Plan
   readonly pipeline: RunLock["pipeline"]
   readonly engine: RunLock["engine"]
+  readonly precision: NonNullable<RunLock["precision"]>
   readonly threads: number
 }
 
 export const operatorVersions = (plan: Plan): Readonly<Record<string, number>> =>
   Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version]))
 
-export const lockOf = ({ record, plan, pipeline, engine, threads }: Locked): RunLock => ({
+export const lockOf = ({ record, plan, pipeline, engine, precision, threads }: Locked): RunLock => ({
   format: "bootlace-run-lock-1",
   run: record.run,
   bootlace: version,
@@ -56,6 +58,7 @@ export const lockOf = ({ record, plan, pipeline, engine, threads }: Locked): Run
   pipeline,
   plan: record.plan,
   engine,
+  ...(precision === "fp32" ? {} : { precision }),
   threads,
   numerics: record.engine,
   artifacts: Object.fromEntries(Object.entries(record.nodes).map(([id, { artifact }]) => [id, artifact]))

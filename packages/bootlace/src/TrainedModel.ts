@@ -17,6 +17,7 @@ import {
   textsOf
 } from "@bootlace/data"
 import type { Vectors } from "@bootlace/data"
+import type { Executor } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Artifact, MapBody } from "@bootlace/graph"
 import { Captioner, ImageEncoder, ITC, ITM, TextEncoder } from "@bootlace/operators"
@@ -30,7 +31,7 @@ import { engineMachinery } from "./Machinery.ts"
 export interface OpenOptions {
   /** Default `.bootlace`. */
   readonly store?: string
-  readonly engine?: "onnx" | "eager"
+  readonly engine?: Executor["name"]
   readonly threads?: number
 }
 

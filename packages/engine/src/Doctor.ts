@@ -6,9 +6,12 @@ import { loadBackend } from "./eager/TfjsBackend.ts"
 import type { EngineError } from "./EngineError.ts"
 import { instructionSet } from "./InstructionSet.ts"
 import { startSessions } from "./onnx/SessionClient.ts"
+import type { Executor } from "./Program.ts"
+import { installedBinding } from "./tensorflow/install/Installation.ts"
+import { startTensorflow } from "./tensorflow/TensorflowExecutor.ts"
 
 export interface Diagnosis {
-  readonly executor: "onnx" | "eager"
+  readonly executor: Executor["name"]
   /** The backend, of an eager one. */
   readonly backend?: EagerBackend
   readonly available: boolean
@@ -25,9 +28,14 @@ const onnx = Effect.scoped(startSessions({ threads: 1 })).pipe(
   Effect.map(({ version }) => `onnxruntime-node ${version}, cpu ${instructionSet()}`)
 )
 
+const tensorflow = Effect.scoped(Effect.flatMap(installedBinding, startTensorflow)).pipe(
+  Effect.map(({ version }) => `TensorFlow ${version} ${instructionSet()}, fp32 and bf16`)
+)
+
 /** Loads each executor in turn; never fails. */
 export const engineDoctor: Effect.Effect<ReadonlyArray<Diagnosis>> = Effect.all([
   examine({ executor: "onnx" }, onnx),
+  examine({ executor: "tensorflow" }, tensorflow),
   examine({ executor: "eager", backend: "cpu" }, Effect.succeed(`tfjs ${tf.version_core}, JavaScript`)),
   examine(
     { executor: "eager", backend: "tensorflow" },

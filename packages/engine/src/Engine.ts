@@ -6,11 +6,17 @@ import type { EngineError } from "./EngineError.ts"
 import type { OnnxOptions } from "./onnx/OnnxExecutor.ts"
 import { makeOnnxExecutor } from "./onnx/OnnxExecutor.ts"
 import type { Executor } from "./Program.ts"
+import type { TensorflowOptions } from "./tensorflow/TensorflowExecutor.ts"
+import { makeTensorflowExecutor } from "./tensorflow/TensorflowExecutor.ts"
 
 export class Engine extends Context.Service<Engine, Executor>()("@bootlace/engine/Engine") {
   /** ONNX Runtime in a worker thread; fails with Unavailable where it has no binary. */
   static readonly onnx = (options: OnnxOptions): Layer.Layer<Engine, EngineError> =>
     Layer.effect(Engine, makeOnnxExecutor(options))
+
+  /** TensorFlow in a worker thread; fails with Unavailable where its library isn't installed. */
+  static readonly tensorflow = (options: TensorflowOptions = {}): Layer.Layer<Engine, EngineError> =>
+    Layer.effect(Engine, makeTensorflowExecutor(options))
 
   /** A tfjs backend, operation by operation. */
   static readonly eager = (options: EagerOptions = {}): Layer.Layer<Engine, EngineError> =>

@@ -201,7 +201,7 @@ export interface LoadOptions {
 }
 
 export interface Executor {
-  readonly name: "onnx" | "eager"
+  readonly name: "onnx" | "tensorflow" | "eager"
   /** Everything that can change a bit of a result: engine and version, instruction set, threads, precision. Goes into cache keys. */
   readonly numerics: string
   readonly load: (weights: HostTensors, options?: LoadOptions) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>

@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { HostTensors, Optimizer, TrainingProgram } from "../src/index.ts"
-import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
+import { makeEagerExecutor } from "../src/index.ts"
+import { captured, capturedName } from "./Captured.ts"
 
 type Numbers = Readonly<Record<string, ReadonlyArray<number>>>
 interface Case {
@@ -77,14 +78,15 @@ describe.each(fixture.cases.map((one) => [one.max_grad_norm === null ? "unclippe
   "AdamW against PyTorch, %s",
   (_, one) => {
     it.each([
-      ["onnx", makeOnnxExecutor({ threads: 1 })],
+      [capturedName, captured(1)],
       ["eager", makeEagerExecutor()]
-    ] as const)("on %s", async (_name, make) => {
+    ] as const)("on %s", async (name, make) => {
       const { norms, weights, exp_avg, exp_avg_sq } = await train(make, one)
       norms.forEach((norm, step) => expect(norm / one.norms[step]!).toBeCloseTo(1, 5))
       expect(relative(weights, one.weights)).toBeLessThan(1e-6)
       expect(relative(exp_avg, one.exp_avg)).toBeLessThan(1e-6)
-      expect(relative(exp_avg_sq, one.exp_avg_sq)).toBeLessThan(1e-6)
+      // TensorFlow forms 1 - beta2 in float32.
+      expect(relative(exp_avg_sq, one.exp_avg_sq)).toBeLessThan(name === "tensorflow" ? 1e-5 : 1e-6)
     })
   }
 )

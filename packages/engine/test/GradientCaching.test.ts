@@ -3,7 +3,8 @@ import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { HostTensors, MicroBatches, Trainer, TrainingProgram } from "../src/index.ts"
-import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
+import { makeEagerExecutor } from "../src/index.ts"
+import { captured, capturedName } from "./Captured.ts"
 import { int32, numbersFrom } from "./CompareExecutors.ts"
 import type { Sizes } from "./TinyProgram.ts"
 import { embed, tinyOptimizer, tinyProgram, tinyQueue, tinyWeights } from "./TinyProgram.ts"
@@ -66,12 +67,12 @@ const split = (inputs: HostTensors, sizes: ReadonlyArray<number>): MicroBatches<
   }
 })
 
-const executors = { onnx: makeOnnxExecutor({ threads: 2 }), eager: makeEagerExecutor() }
+const executors = { captured: captured(2), eager: makeEagerExecutor() }
 
 const { momentum: _, ...optimizer } = tinyOptimizer
 
 const training = <A>(
-  make: (typeof executors)["onnx"],
+  make: (typeof executors)["captured"],
   sizes: Sizes,
   use: (trainer: Trainer) => Effect.Effect<A, unknown>,
   weights: HostTensors = {}
@@ -105,7 +106,10 @@ const shapes: ReadonlyArray<readonly [Sizes, ReadonlyArray<number>]> = [
   [tiny, [6]]
 ]
 
-describe.each(["onnx", "eager"] as const)("gradient caching on %s", (name) => {
+describe.each([
+  [capturedName, "captured"],
+  ["eager", "eager"]
+] as const)("gradient caching on %s", (_, name) => {
   it.each(shapes)("gives the gradients of the whole batch: %o in %o", async (sizes, parts) => {
     const inputs = whole(
       sizes,

@@ -3,17 +3,18 @@ import * as tf from "@tensorflow/tfjs-core"
 import fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { Executor, HostTensors, Program, Tensors } from "../src/index.ts"
-import { makeEagerExecutor, makeOnnxExecutor, supportedKernels } from "../src/index.ts"
+import { makeEagerExecutor, supportedKernels } from "../src/index.ts"
+import { captured, capturedName } from "./Captured.ts"
 import { distance, numbersFrom, open, runOnce } from "./CompareExecutors.ts"
 import type { KernelCase } from "./KernelCases.ts"
 import { drawFrom, kernelCases } from "./KernelCases.ts"
 
-const executors: Record<"onnx" | "eager", Executor> = {} as never
+const executors: Record<"captured" | "eager", Executor> = {} as never
 const closes: Array<() => Promise<void>> = []
 
 beforeAll(async () => {
   for (const [name, make] of [
-    ["onnx", makeOnnxExecutor({ threads: 1 })],
+    ["captured", captured(1)],
     ["eager", makeEagerExecutor()]
   ] as const) {
     const { executor, close } = await open(make)
@@ -60,7 +61,7 @@ const flat = new Set([
 ])
 const floatInputs = (inputs: HostTensors) => Object.keys(inputs).filter((name) => inputs[name]!.dtype === "float32")
 
-describe("captured kernels on ONNX Runtime", () => {
+describe(`captured kernels on ${capturedName}`, () => {
   it.each(kernelCases.map((one, index) => [`${one.kernel} (${index})`, one] as const))(
     "%s agrees with tfjs",
     async (_, one) => {
@@ -72,7 +73,7 @@ describe("captured kernels on ONNX Runtime", () => {
             const inputs = one.inputs(drawFrom(numbersFrom(seed), lengths))
             const program = programOf(one, flat.has(one.kernel) ? [] : floatInputs(inputs))
             const expected = await runOnce(executors.eager, program, inputs)
-            expect(distance(await runOnce(executors.onnx, program, inputs), expected)).toBeLessThan(1e-5)
+            expect(distance(await runOnce(executors.captured, program, inputs), expected)).toBeLessThan(1e-5)
           }
         ),
         { numRuns: 8, seed: 7 }

@@ -1,18 +1,18 @@
 import { Effect, Exit } from "effect"
 import { describe, expect, it } from "vitest"
 import type { Executor, HostTensors, Trainer, TrainingSnapshot, TrainingStart } from "../src/index.ts"
-import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
+import { makeEagerExecutor } from "../src/index.ts"
+import { captured, capturedName } from "./Captured.ts"
 import { distance, float32, int32, numbersFrom, tensorDistance } from "./CompareExecutors.ts"
 import type { Sizes } from "./TinyProgram.ts"
 import { tinyInputs, tinyOptimizer, tinyProgram, tinyQueue, tinyWeights } from "./TinyProgram.ts"
 
 const sizes: Sizes = { B: 3, T: 5, V: 11, D: 8, Q: 4 }
-const onnx = (threads: number) => makeOnnxExecutor({ threads })
 
 const run = <A>(effect: Effect.Effect<A, unknown>): Promise<A> => Effect.runPromise(effect)
 
 const training = <A>(
-  make: ReturnType<typeof onnx>,
+  make: ReturnType<typeof captured>,
   at: Sizes,
   use: (trainer: Trainer, executor: Executor) => Effect.Effect<A, unknown>,
   start?: TrainingStart
@@ -58,7 +58,7 @@ describe("a captured training step", () => {
     "agrees with eager at %o, %i threads",
     async (at, threads) => {
       const expected = await training(makeEagerExecutor(), at, threeSteps(at))
-      const actual = await training(onnx(threads), at, threeSteps(at))
+      const actual = await training(captured(threads), at, threeSteps(at))
       expect(distance(actual.gradients, expected.gradients)).toBeLessThan(1e-5)
       actual.steps.forEach((step, index) => {
         const { losses, total, grad_norm, outputs } = expected.steps[index]!
@@ -74,8 +74,8 @@ describe("a captured training step", () => {
     }
   )
 
-  it.each(["onnx", "eager"] as const)("keeps an average of the weights on %s", async (name) => {
-    const make = name === "onnx" ? onnx(1) : makeEagerExecutor()
+  it.each([capturedName, "eager"] as const)("keeps an average of the weights on %s", async (name) => {
+    const make = name === capturedName ? captured(1) : makeEagerExecutor()
     const [start, ...moved] = await training(make, sizes, (trainer) =>
       Effect.gen(function* () {
         const snapshots = [yield* trainer.snapshot]
@@ -96,7 +96,7 @@ describe("a captured training step", () => {
   })
 
   it("clamps, decays what decays, and leaves weights without a gradient alone", async () => {
-    const { snapshot } = await training(onnx(1), sizes, threeSteps(sizes))
+    const { snapshot } = await training(captured(1), sizes, threeSteps(sizes))
     const before = tinyWeights(sizes, 1)
     expect(snapshot.weights.scale!.data[0]).toBeLessThanOrEqual(1.5)
     expect(snapshot.weights.idle!.data).toEqual(before.idle!.data)
@@ -104,8 +104,8 @@ describe("a captured training step", () => {
   })
 
   it("gives the same bytes resumed as undisturbed", async () => {
-    const all = await training(onnx(2), sizes, threeSteps(sizes))
-    const half = await training(onnx(2), sizes, (trainer) =>
+    const all = await training(captured(2), sizes, threeSteps(sizes))
+    const half = await training(captured(2), sizes, (trainer) =>
       Effect.gen(function* () {
         const { outputs } = yield* trainer.step(tinyInputs(sizes, 10), 1e-2)
         yield* trainer.enqueue("queue", 0, outputs.enqueue!)
@@ -113,7 +113,7 @@ describe("a captured training step", () => {
       })
     )
     const rest = await training(
-      onnx(2),
+      captured(2),
       sizes,
       (trainer) =>
         Effect.gen(function* () {
@@ -129,7 +129,7 @@ describe("a captured training step", () => {
   })
 
   it("shares the weights among trainings that take turns", async () => {
-    const inTurns = (make: ReturnType<typeof onnx>) =>
+    const inTurns = (make: ReturnType<typeof captured>) =>
       run(
         Effect.scoped(
           Effect.gen(function* () {
@@ -153,12 +153,12 @@ describe("a captured training step", () => {
           })
         )
       )
-    const [actual, expected] = [await inTurns(onnx(1)), await inTurns(makeEagerExecutor())]
+    const [actual, expected] = [await inTurns(captured(1)), await inTurns(makeEagerExecutor())]
     actual.forEach((tensors, index) => expect(distance(tensors, expected[index]!)).toBeLessThan(2e-5))
   })
 
   it.each([
-    ["onnx", onnx(1)],
+    [capturedName, captured(1)],
     ["eager", makeEagerExecutor()]
   ] as const)("refuses a NaN on %s before anything moved", async (_, make) => {
     const [before, error, after] = await training(make, sizes, (trainer) =>
@@ -177,7 +177,7 @@ describe("a captured training step", () => {
   })
 
   it("refuses what doesn't fit, by name", async () => {
-    const errors = await training(onnx(1), sizes, (trainer) =>
+    const errors = await training(captured(1), sizes, (trainer) =>
       Effect.gen(function* () {
         const rows = float32([2, sizes.D], numbersFrom(1))
         return [
@@ -198,7 +198,7 @@ describe("a captured training step", () => {
     const exit = await Effect.runPromiseExit(
       Effect.scoped(
         Effect.gen(function* () {
-          const executor = yield* onnx(1)
+          const executor = yield* captured(1)
           const model = yield* executor.load(tinyWeights(sizes, 1))
           const { momentum: _, ...without } = tinyOptimizer
           return yield* model.train(tinyProgram(sizes), without, { _tag: "Fresh", state: tinyQueue(sizes, 2) })

@@ -8,11 +8,11 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { Argument, CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { usage } from "../Failure.ts"
 import { note, out } from "../Screen.ts"
 import { version } from "../version.ts"
-import { lazy, pipeline } from "./Flags.ts"
+import { lazy, optional, pipeline, told } from "./Flags.ts"
 import { caption, classify, exportCommand, score } from "./ModelCommands.ts"
 import { check, init, plan, run } from "./PipelineCommands.ts"
 import { compare, report, reproduce, storeCommand, why, whyRow } from "./RunCommands.ts"
@@ -44,6 +44,16 @@ const engineCommand = Command.make("engine").pipe(
       {},
       lazy(async () => (await import("../commands/Engine.ts")).list)
     ).pipe(Command.withDescription("List the engines")),
+    Command.make(
+      "install",
+      {
+        engine: Argument.Literals("engine", ["tensorflow"]).pipe(Argument.withDescription("tensorflow")),
+        variant: optional(Flag.Literals("variant", ["cpu", "cuda"])).pipe(
+          told("which build (default: cuda where there is an NVIDIA driver, else cpu)")
+        )
+      },
+      lazy(async () => (await import("../commands/Engine.ts")).install)
+    ).pipe(Command.withDescription("Install what an engine needs beyond npm, in the user's cache")),
     Command.make(
       "doctor",
       {},

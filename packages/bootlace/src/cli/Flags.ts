@@ -23,9 +23,13 @@ export const store = Flag.String("store").pipe(
   Flag.withDefault(".bootlace"),
   told("folder of the artifacts (default .bootlace)")
 )
-export const engine = Flag.Literals("engine", ["onnx", "eager"]).pipe(
+export const engine = Flag.Literals("engine", ["onnx", "tensorflow", "eager"]).pipe(
   Flag.withDefault("onnx" as const),
   told("what runs tensors (default onnx)")
+)
+export const precision = Flag.Literals("precision", ["fp32", "bf16"]).pipe(
+  Flag.withDefault("fp32" as const),
+  told("of matrix products; bf16 only with --engine tensorflow (default fp32)")
 )
 export const threads = optional(wholeFrom("threads", 1)).pipe(
   told("threads of the engine; part of what makes results equal bit by bit")

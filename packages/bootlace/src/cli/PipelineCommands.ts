@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { commandLine } from "../Failure.ts"
-import { engine, json, lazy, optional, pipeline, store, threads, told, yes } from "./Flags.ts"
+import { engine, json, lazy, optional, pipeline, precision, store, threads, told, yes } from "./Flags.ts"
 
 export const init = Command.make(
   "init",
@@ -20,7 +20,15 @@ export const check = Command.make(
 
 export const plan = Command.make(
   "plan",
-  { ...pipeline, store, engine, threads, expand: yes("expand", "print the nodes that shorthands stand for"), json },
+  {
+    ...pipeline,
+    store,
+    engine,
+    precision,
+    threads,
+    expand: yes("expand", "print the nodes that shorthands stand for"),
+    json
+  },
   lazy(async () => (await import("../commands/Plan.ts")).plan)
 ).pipe(Command.withDescription("Say per node whether it is cached or will run, and why"))
 
@@ -31,6 +39,7 @@ export const run = (args: ReadonlyArray<string>) =>
       ...pipeline,
       threads,
       engine,
+      precision,
       store,
       json,
       events: optional(Flag.String("events")).pipe(

@@ -1,15 +1,34 @@
-/** `bootlace engine list|doctor`: what can run tensors here. */
+/** `bootlace engine list|install|doctor`: what can run tensors here. */
 import { Effect } from "effect"
 import { Failure } from "../Failure.ts"
-import { out } from "../Screen.ts"
+import { note, out } from "../Screen.ts"
 import { table } from "../Table.ts"
 
 const engines: ReadonlyArray<ReadonlyArray<string>> = [
   ["onnx", "captured programs in ONNX Runtime, in a worker thread (default)"],
+  [
+    "tensorflow",
+    "captured programs in TensorFlow, fp32 or bf16; `bootlace engine install tensorflow` provisions its library"
+  ],
   ["eager", "tfjs operation by operation, on the cpu backend: slow, the reference in tests"]
 ]
 
 export const list = () => out(table([{ title: "engine" }, { title: "what it is" }], engines))
+
+export interface InstallCommand {
+  readonly engine: "tensorflow"
+  readonly variant: "cpu" | "cuda" | undefined
+}
+
+/** An installation that broke off goes on by the same command. */
+export const install = Effect.fnUntraced(function* ({ variant }: InstallCommand) {
+  const { installTensorflow } = yield* Effect.promise(() => import("@bootlace/engine"))
+  const options = { say: note, ...(variant === undefined ? {} : { variant }) }
+  const { folder, tensorflow } = yield* installTensorflow(options).pipe(
+    Effect.mapError(({ detail }) => new Failure({ exit: 1, message: `error[R505] ${detail}` }))
+  )
+  yield* out(`TensorFlow ${tensorflow} is ready in ${folder}`)
+})
 
 export const doctor = Effect.fnUntraced(function* () {
   const { engineDoctor } = yield* Effect.promise(() => import("@bootlace/engine"))

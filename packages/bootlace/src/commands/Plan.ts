@@ -1,6 +1,7 @@
 /** `bootlace plan`: per node whether it is cached or will run, why, and what it took last time. */
 import type { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
+import type { Executor, Precision } from "@bootlace/engine"
 import { printPipeline, specOf } from "@bootlace/graph"
 import type { LoadedModels } from "@bootlace/operators"
 import { duration } from "@bootlace/report"
@@ -16,7 +17,8 @@ import { table } from "../Table.ts"
 
 export interface PlanCommand extends PipelineOptions {
   readonly store: string
-  readonly engine: "onnx" | "eager"
+  readonly engine: Executor["name"]
+  readonly precision: Precision
   readonly threads: number | undefined
   readonly expand: boolean
   readonly json: boolean

@@ -62,9 +62,9 @@ export const reproduce = Effect.fnUntraced(function* (options: ReproduceCommand)
     return yield* usage(
       `error: ${options.store} is there already, and what is in a store is not computed again\nhint: name a new folder with --store`
     )
-  const { engine, threads } = lock
+  const { engine, threads, precision = "fp32" } = lock
   const { record, reasons } = yield* runAgain(lock, options).pipe(
-    Effect.provide(machinery({ store: options.store, engine, threads }))
+    Effect.provide(machinery({ store: options.store, engine, threads, precision }))
   )
   const all = outcomes(lock, record)
   const different = all.filter(({ locked, got }) => locked !== got)

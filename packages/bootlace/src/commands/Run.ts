@@ -34,9 +34,9 @@ const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) 
 }
 
 const writeLock = Effect.fnUntraced(function* (record: RunRecord, { plan, text }: LoadedPipeline, options: RunOptions) {
-  const { file, set, seed, only, engine } = options
+  const { file, set, seed, only, engine, precision } = options
   const pipeline = { file, text, set, only, ...(seed === undefined ? {} : { seed }) }
-  const lock = lockOf({ record, plan, pipeline, engine, threads: options.threads ?? defaultThreads })
+  const lock = lockOf({ record, plan, pipeline, engine, precision, threads: options.threads ?? defaultThreads })
   yield* writeRunFile(options.store, record.run, "run.lock", lock)
 })
 

@@ -1,8 +1,9 @@
 /**
- * The part of ONNX's ModelProto that lowering writes (onnx.proto3, IR version 10), encoded by hand: a message is a list of
- * fields, a field is its number, a wire type (0 varint, 2 bytes, 5 float32) and its content.
+ * The part of ONNX's ModelProto that lowering writes (onnx.proto3, IR version 10), encoded by hand.
  */
 import type { DType } from "../Program.ts"
+import { bytes, float, integer, joined, message, text } from "../WireFormat.ts"
+import type { Message } from "../WireFormat.ts"
 
 export type OnnxType = DType | "int64" | "int8"
 
@@ -43,43 +44,6 @@ export interface OnnxModel {
 
 const opset = 21
 const irVersion = 10
-
-type Message = ReadonlyArray<Uint8Array>
-
-const encoder = new TextEncoder()
-
-function varint(value: number | bigint): Uint8Array {
-  const bytes: Array<number> = []
-  let rest = BigInt.asUintN(64, BigInt(value))
-  do {
-    const low = Number(rest & 127n)
-    rest >>= 7n
-    bytes.push(rest > 0n ? low | 128 : low)
-  } while (rest > 0n)
-  return Uint8Array.from(bytes)
-}
-
-const integer = (field: number, value: number | bigint): Message => [varint(field << 3), varint(value)]
-
-const bytes = (field: number, content: Uint8Array): Message => [
-  varint((field << 3) | 2),
-  varint(content.length),
-  content
-]
-
-const text = (field: number, content: string): Message => bytes(field, encoder.encode(content))
-
-function float(field: number, value: number): Message {
-  const content = new Uint8Array(4)
-  new DataView(content.buffer).setFloat32(0, value, true)
-  return [varint((field << 3) | 5), content]
-}
-
-function message(field: number, ...parts: ReadonlyArray<Message>): Message {
-  const content = parts.flat()
-  const length = content.reduce((sum, part) => sum + part.length, 0)
-  return [varint((field << 3) | 2), varint(length), ...content]
-}
 
 /** AttributeProto: f 2, i 3, s 4, ints 8; type 20 is FLOAT 1, INT 2, STRING 3 or INTS 7. */
 function attribute([name, value]: readonly [string, OnnxAttribute]): Message {
@@ -135,11 +99,5 @@ export function encodeModel(model: OnnxModel): Uint8Array {
     ...operators("", opset),
     ...operators("com.microsoft", 1)
   ]
-  const encoded = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    encoded.set(part, offset)
-    offset += part.length
-  }
-  return encoded
+  return joined(parts)
 }

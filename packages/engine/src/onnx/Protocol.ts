@@ -10,10 +10,6 @@ import type { HostTensor, HostTensors, Specs } from "../Program.ts"
 
 export const inPlace = "new:"
 
-export interface Started {
-  readonly version: string
-}
-
 /** Outputs that stay in a space: some under new names, of some the blocks in tensors that are there. */
 export interface Holding {
   readonly space: number
@@ -75,28 +71,8 @@ export type Command =
       readonly holding?: Holding
     }
 
-/** `Close` makes the worker look at `closing`, also when it has nothing to do. */
-export type Request = { readonly id: number; readonly command: Command } | "Close"
-
-export type Reply =
-  | { readonly id: number; readonly _tag: "Done"; readonly tensors: HostTensors }
-  | { readonly id: number; readonly _tag: "Failed"; readonly detail: string }
-
-export interface WorkerOptions {
+export interface SessionOptions {
   readonly threads: number
   /** A folder that gets the kernels' times of each session's first runs. Absent: nothing is profiled. */
   readonly profile?: string
-  /** Two int32 cells, see `cell`. */
-  readonly cells: Int32Array<SharedArrayBuffer>
 }
-
-/**
- * A worker must not be torn down while native code runs in it: ONNX Runtime's binding then aborts the whole process. So it says when it is
- * busy, and starts nothing once it is told to close. Each side writes its own cell before it reads the other's.
- */
-export const cell = { busy: 0, closing: 1 } as const
-
-export type FromWorker =
-  | { readonly _tag: "Started"; readonly version: string }
-  | { readonly _tag: "Unavailable"; readonly detail: string }
-  | Reply

@@ -10,20 +10,21 @@ import type * as Runtime from "onnxruntime-node"
 import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
 import { int8Names, quantized } from "./Int8.ts"
 import { SessionProfile } from "./KernelProfile.ts"
-import { cell, inPlace } from "./Protocol.ts"
-import type { Command, FromWorker, Holding, Request, WorkerOptions } from "./Protocol.ts"
+import { inPlace } from "./Protocol.ts"
+import type { Command, Holding, SessionOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
+import type { Cells, FromWorker } from "../WorkerProtocol.ts"
+import { detailOf, serveRequests } from "../WorkerServer.ts"
 
 const port = parentPort!
-const options = workerData as WorkerOptions
+const options = workerData as SessionOptions & Cells
 const spaces = new Map<number, Map<string, Tensor>>()
 const sessions = new Map<number, InferenceSession>()
 const profiles = new Map<number, SessionProfile>()
-const say = (message: FromWorker) => port.postMessage(message)
-const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 const runtime: typeof Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
-  say({ _tag: "Unavailable", detail: detailOf(cause) })
+  const detail = `onnxruntime-node doesn't load here: ${detailOf(cause)}`
+  port.postMessage({ _tag: "Unavailable", detail } satisfies FromWorker)
   return undefined
 })
 
@@ -202,27 +203,5 @@ async function answer(command: Command): Promise<HostTensors> {
   }
 }
 
-async function serve(request: Exclude<Request, "Close">): Promise<void> {
-  try {
-    say({ _tag: "Done", id: request.id, tensors: await answer(request.command) })
-  } catch (cause) {
-    say({ _tag: "Failed", id: request.id, detail: detailOf(cause) })
-  }
-}
-
-async function attend(request: Request): Promise<void> {
-  Atomics.store(options.cells, cell.busy, 1)
-  if (Atomics.load(options.cells, cell.closing) === 1) port.close()
-  else if (request !== "Close") await serve(request)
-  Atomics.store(options.cells, cell.busy, 0)
-  Atomics.notify(options.cells, cell.busy)
-}
-
-let last: Promise<void> = Promise.resolve()
-
-if (runtime !== undefined) {
-  port.on("message", (request: Request) => {
-    last = last.then(() => attend(request))
-  })
-  say({ _tag: "Started", version: runtime.env.versions.node ?? runtime.env.versions.common })
-}
+if (runtime !== undefined)
+  serveRequests(port, options, runtime.env.versions.node ?? runtime.env.versions.common, answer)

@@ -1,0 +1,69 @@
+/** The binding of @tensorflow/tfjs-node-gpu (its tfjs_binding.node), as far as whole graphs need it. */
+import { createRequire } from "node:module"
+import type { DType, HostTensor } from "../Program.ts"
+
+export interface TensorInfo {
+  readonly id: number
+  readonly shape: ReadonlyArray<number>
+  /** TensorFlow's number of it. */
+  readonly dtype: number
+}
+
+interface OpAttribute {
+  readonly name: string
+  readonly type: number
+  readonly value: number
+}
+
+export interface Binding {
+  readonly TF_Version: string
+  readonly TF_ATTR_TYPE: number
+  readonly isUsingGpuDevice: () => boolean
+  readonly createTensor: (shape: ReadonlyArray<number>, dtype: number, data: HostTensor["data"]) => number
+  readonly deleteTensor: (id: number) => void
+  readonly tensorDataSync: (id: number) => HostTensor["data"]
+  readonly executeOp: (
+    op: string,
+    attributes: ReadonlyArray<OpAttribute>,
+    inputs: ReadonlyArray<number>,
+    outputs: number
+  ) => ReadonlyArray<TensorInfo>
+  readonly loadSavedModel: (folder: string, tags: string) => number
+  readonly deleteSavedModel: (model: number) => void
+  /** `feeds` and `fetches` are names of tensors with commas between. */
+  readonly runSavedModel: (
+    model: number,
+    inputs: ReadonlyArray<number>,
+    feeds: string,
+    fetches: string
+  ) => ReadonlyArray<TensorInfo>
+}
+
+const dtypes: Readonly<Record<DType, number>> = { float32: 1, int32: 3, bool: 10 }
+const names: ReadonlyMap<number, DType> = new Map(
+  Object.entries(dtypes).map(([name, number]) => [number, name as DType])
+)
+
+export const loadBinding = (file: string): Binding => createRequire(import.meta.url)(file) as Binding
+
+/** A tensor that shares the array's memory. */
+export const borrowed = (binding: Binding, { shape, dtype, data }: HostTensor): number =>
+  binding.createTensor(shape, dtypes[dtype], data)
+
+/**
+ * A tensor in TensorFlow's own memory. One that borrows an array must not get into a variable: whichever of TensorFlow's threads lets go of
+ * it last would call into JavaScript.
+ */
+export function owned(binding: Binding, tensor: HostTensor): TensorInfo {
+  const lent = borrowed(binding, tensor)
+  const type = { name: "T", type: binding.TF_ATTR_TYPE, value: dtypes[tensor.dtype] }
+  const [copy] = binding.executeOp("DeepCopy", [type], [lent], 1)
+  binding.deleteTensor(lent)
+  return copy!
+}
+
+export const hostTensor = (binding: Binding, { id, shape, dtype }: TensorInfo): HostTensor => ({
+  shape,
+  dtype: names.get(dtype)!,
+  data: binding.tensorDataSync(id)
+})

@@ -1,0 +1,105 @@
+/**
+ * Captured programs as whole graphs in TensorFlow, through the binding of @tensorflow/tfjs-node-gpu, in a worker thread that owns the
+ * tensors. Needs the library that `bootlace engine install tensorflow` provisions. One call at a time; calls wait for their turn.
+ *
+ * A training's tensors are variables of its model. An inference program is fed with the model's weights at each run: by reference on the
+ * CPU, by a copy to any other device.
+ */
+import { Effect, Semaphore } from "effect"
+import type { Scope } from "effect"
+import { availableParallelism } from "node:os"
+import { checkTensors, pick } from "../CheckTensors.ts"
+import { makeCompileCache } from "../CompileCache.ts"
+import { EngineError } from "../EngineError.ts"
+import { heldOnHost } from "../Held.ts"
+import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { instructionSet } from "../InstructionSet.ts"
+import { inferenceGraph } from "../onnx/Compile.ts"
+import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
+import { startWorker, workerFile } from "../WorkerClient.ts"
+import type { Precision } from "./GraphBuilder.ts"
+import { installedBinding } from "./install/Installation.ts"
+import type { Command, TensorflowData } from "./Protocol.ts"
+import { trainTensorflow } from "./TensorflowTrainer.ts"
+import { graphModel, load, release } from "./Training.ts"
+import type { Loaded, TensorflowClient } from "./Training.ts"
+
+export interface TensorflowOptions {
+  /** bf16 rounds the operands of matrix products; weights, moments and sums stay float32. Default fp32. */
+  readonly precision?: Precision
+  /** The binding's file instead of the installed one. */
+  readonly binding?: string
+}
+
+/** Fails with Unavailable where the library isn't installed or doesn't load. */
+export const makeTensorflowExecutor = (
+  options: TensorflowOptions = {}
+): Effect.Effect<Executor, EngineError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const binding = options.binding ?? (yield* installedBinding)
+    return tensorflowExecutor(yield* startTensorflow(binding), options.precision ?? "fp32")
+  })
+
+export const startTensorflow = (binding: string): Effect.Effect<TensorflowClient, EngineError, Scope.Scope> =>
+  Effect.suspend(() => {
+    // TensorFlow reports its start in dozens of lines on stderr; errors come through the binding anyway.
+    process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"
+    return startWorker<Command, TensorflowData>({
+      executor: "tensorflow",
+      file: workerFile("TensorflowWorker", import.meta.url),
+      data: { binding }
+    })
+  })
+
+let spaces = 0
+
+/** The binding leaves threads to TensorFlow, which takes a thread per core that the process may use. */
+const tensorflowExecutor = (client: TensorflowClient, precision: Precision): Executor => {
+  const lock = Semaphore.makeUnsafe(1)
+  const threads = availableParallelism()
+  return {
+    name: "tensorflow",
+    numerics: `tensorflow ${client.version} ${instructionSet()} threads=${threads} ${precision}`,
+    load: (weights) => loadModel(client, lock, precision, weights)
+  }
+}
+
+const loadModel = (
+  client: TensorflowClient,
+  lock: Semaphore.Semaphore,
+  precision: Precision,
+  weights: HostTensors
+): Effect.Effect<LoadedModel, EngineError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const space = ++spaces
+    const specs = specsOf(weights)
+    yield* checkTensors("load", "weight", weights)
+    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", weights) })
+    yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
+    const cache = yield* makeCompileCache<Loaded>((loaded) => release(client, loaded))
+
+    const runOne = (program: Program, inputs: HostTensors) =>
+      Effect.gen(function* () {
+        const { name } = program
+        yield* checkTensors(name, "input", inputs)
+        const used = yield* pick(name, specs, program.weights)
+        const { model } = yield* cache.get(program, shapeKey(inputs), () =>
+          load(client, name, () => graphModel(inferenceGraph(program, used, specsOf(inputs)), precision))
+        )
+        const command = { _tag: "Run", model, entry: "run", spaces: [space], inputs: prefixed("x:", inputs) } as const
+        const outputs = under("y:", yield* client.ask(name, command))
+        const bad = firstNonFinite(outputs)
+        if (bad !== undefined)
+          return yield* new EngineError({ reason: "NonFinite", program: name, detail: `the output ${bad}` })
+        return outputs
+      })
+
+    const run: LoadedModel["run"] = (program, inputs) => lock.withPermits(1)(runOne(program, inputs))
+    return {
+      run,
+      hold: Effect.sync(() => heldOnHost(run)),
+      weights: lock.withPermits(1)(client.ask("weights", { _tag: "Read", space, prefix: "w:" })),
+      train: (program, optimizer, start) =>
+        trainTensorflow({ client, lock, precision, space, specs }, ++spaces, program, optimizer, start)
+    }
+  })
