@@ -1,5 +1,5 @@
 /** Where words go: results to stdout, everything else to stderr. Colour only on a terminal, and never with NO_COLOR. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 export const out = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { open } from "../src/index.ts"
 import { afterAll, assert, describe, it } from "vitest"
 
@@ -59,6 +60,12 @@ describe("usage", () => {
     assert.strictEqual(err, "")
     for (const command of ["init", "check", "plan", "run", "report", "store", "ops", "schema", "engine", "caption"])
       assert.match(out, new RegExp(`^  ${command} `, "m"))
+  })
+
+  it("prints the help that the definition of its commands gives", async () => {
+    const entry = join(root, "packages", "bootlace", "src", "Process.ts")
+    const { stdout } = await promisify(execFile)(process.execPath, [entry, "--help"])
+    for (const flag of ["--help", "-h"]) assert.strictEqual((await bootlace(flag)).out, stdout)
   })
 
   it("exits 2 on a wrong flag, says which was meant, and prints nothing on stdout", async () => {

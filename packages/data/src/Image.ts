@@ -7,7 +7,6 @@
  * colour profiles are ignored, EXIF rotation is ignored unless asked for, a damaged or cut file is an error.
  */
 import { Effect } from "effect"
-import sharp from "sharp"
 import type { Sharp, SharpOptions } from "sharp"
 import { attempt, DataError } from "./DataError.ts"
 import { readImageHeader } from "./ImageHeader.ts"
@@ -96,6 +95,9 @@ const damaged = (where: Where, cause: unknown): DataError =>
     hint: `the decoder says: ${(cause as Error).message}`
   })
 
+/** Comes in with the first image: a command that decodes none starts sooner. */
+export const loadSharp = async () => (await import("sharp")).default
+
 /** Decodes one image. Fails with OverLimit, UnknownImage or BadImage. */
 export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, options: DecodeOptions = {}) {
   const where: Where = options.where ?? { file: "image" }
@@ -108,7 +110,7 @@ export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, optio
     autoOrient: options.exif === "apply"
   }
   const rgb = yield* Effect.tryPromise({
-    try: () => pixelsOf(sharp(bytes, input), header.cmyk, options.alpha ?? "drop"),
+    try: async () => pixelsOf((await loadSharp())(bytes, input), header.cmyk, options.alpha ?? "drop"),
     catch: (cause) => damaged(where, cause)
   })
   const sides = [header.width, header.height].toSorted((a, b) => a - b)

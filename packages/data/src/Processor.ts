@@ -11,9 +11,8 @@
  * None of them turns an image by its EXIF orientation by itself; `exif: "apply"` does.
  */
 import { Effect } from "effect"
-import sharp from "sharp"
 import { DataError } from "./DataError.ts"
-import { decodeImage } from "./Image.ts"
+import { decodeImage, loadSharp } from "./Image.ts"
 import type { DecodeOptions } from "./Image.ts"
 import { preprocessWith } from "./Preprocess.ts"
 import type { Preprocess, Resizer } from "./Preprocess.ts"
@@ -84,6 +83,7 @@ const alphaOf = Effect.fnUntraced(function* (bytes: Uint8Array, options: DecodeO
   const file = options.where?.file ?? "image"
   return yield* Effect.tryPromise({
     try: async () => {
+      const sharp = await loadSharp()
       const { hasAlpha } = await sharp(bytes, input).metadata()
       if (!hasAlpha) return undefined
       const { data } = await sharp(bytes, input).toColourspace("srgb").extractChannel("alpha").raw().toBuffer({
