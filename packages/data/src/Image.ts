@@ -95,8 +95,17 @@ const damaged = (where: Where, cause: unknown): DataError =>
     hint: `the decoder says: ${(cause as Error).message}`
   })
 
+const loading = async () => {
+  const { default: sharp } = await import("sharp")
+  // Images are decoded several at a time and each once: threads inside one image and a cache of operations cost a sixth more.
+  sharp.concurrency(1)
+  sharp.cache(false)
+  return sharp
+}
+let loaded: ReturnType<typeof loading> | undefined
+
 /** Comes in with the first image: a command that decodes none starts sooner. */
-export const loadSharp = async () => (await import("sharp")).default
+export const loadSharp = (): ReturnType<typeof loading> => (loaded ??= loading())
 
 /** Decodes one image. Fails with OverLimit, UnknownImage or BadImage. */
 export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, options: DecodeOptions = {}) {
