@@ -1,7 +1,8 @@
 /**
- * What has no peer.
+ * What has no peer, or only ourselves in another setting.
  *
  *   capfilt-tiny   the whole of pipelines/tiny/capfilt.yaml into an empty store, report included
+ *   durability     the same with everything flushed and its state in SQLite, against nothing of it (bench/data/durability.ts)
  *   cli-help       `bootlace --help`, the whole process
  *   check-50       `bootlace check` of a file of 50 nodes, the whole process
  *   ten-nodes      rows through a chain of ten nodes without a model, and (ten-nodes-run) a whole run of it
@@ -9,7 +10,8 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { Case } from "../Case.ts"
+import { isDeepStrictEqual } from "node:util"
+import type { At, Case } from "../Case.ts"
 
 const common = { suite: "data", peers: [], differs: () => undefined } as const
 const tinyCapfilt = fileURLToPath(new URL("../../pipelines/tiny/capfilt.yaml", import.meta.url))
@@ -65,8 +67,28 @@ const tenNodes = (name: string, mode: "chain" | "run", batches: number): Case =>
   ours: () => ["data/RowRate.ts", mode, String(batches)]
 })
 
+/** The same run with everything flushed and written down, and with nothing; only where it is named. */
+const durability = (nano: boolean): Case => {
+  const fewer = nano ? ["steps=2", "finetune_steps=2"] : []
+  const run = (how: "DURABLE" | "FORGETFUL") => (at: At) => {
+    const store = join(at.folder, `durability-${++stores}`)
+    return ["data/durability.ts", how, at.steps, at.threads, store, ...fewer]
+  }
+  return {
+    ...common,
+    name: "durability",
+    unit: "a run",
+    steps: 1,
+    named: true,
+    ours: run("DURABLE"),
+    peers: [{ name: "forgetful", self: true, modules: [], requirements: "", command: run("FORGETFUL") }],
+    differs: (ours, peer) => (isDeepStrictEqual(ours, peer) ? undefined : "other digests")
+  }
+}
+
 export const dataCases = (nano: boolean): ReadonlyArray<Case> => [
   capfilt(nano),
+  durability(nano),
   {
     ...common,
     name: "cli-help",

@@ -103,14 +103,17 @@ const child = join(import.meta.dirname, "../../packages/runtime/test/child.ts")
 const isLocked = (store: string): boolean =>
   existsSync(join(store, "locks")) && readdirSync(join(store, "locks")).length > 0
 
-/** Kills a run some time after it has begun to write things down. False where it was done before. */
-const killed = async (store: string, wait_ms: number): Promise<boolean> => {
+const artifactsIn = (store: string): number =>
+  existsSync(join(store, "artifacts")) ? readdirSync(join(store, "artifacts")).length : 0
+
+/** Kills a run once it holds its lock and has put so many artifacts into the store. False where it was done before. */
+const killed = async (store: string, more: number): Promise<boolean> => {
+  const enough = artifactsIn(store) + more
+  // The one before may have left its lock.
+  rmSync(join(store, "locks"), { recursive: true, force: true })
   const run = spawn(process.execPath, [child, store, "2"], { stdio: "ignore" })
   const ended = new Promise<NodeJS.Signals | null>((resolve) => run.on("exit", (_, signal) => resolve(signal)))
-  // The one before may have left its lock: the new one takes it over.
-  rmSync(join(store, "locks"), { recursive: true, force: true })
-  while (!isLocked(store) && run.exitCode === null) await setTimeout(5)
-  await setTimeout(wait_ms)
+  while (run.exitCode === null && !(isLocked(store) && artifactsIn(store) >= enough)) await setTimeout(2)
   run.kill("SIGKILL")
   return (await ended) === "SIGKILL"
 }
@@ -167,7 +170,7 @@ describe("the orchestration database", () => {
       let [hit, done] = [0, 0]
       let store = emptyFolder()
       for (let n = 0; n < kills; n++) {
-        if (await killed(store, chance() * 600)) hit += 1
+        if (await killed(store, Math.floor(chance() * 16))) hit += 1
         const told = await tell(store)
         assert.strictEqual(told.integrity, "ok", `kill ${n}`)
         assert.deepStrictEqual(told.missing, [], `kill ${n}`)
@@ -179,6 +182,7 @@ describe("the orchestration database", () => {
         store = emptyFolder()
       }
       assert.isAtLeast(hit, 1)
+      assert.isAtLeast(done, hit)
       figure("R31", `${hit} kills: ${done} tasks called done, 0 of them not in the store; 0 ended differently`)
     },
     patience(600_000)
