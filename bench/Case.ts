@@ -31,6 +31,8 @@ export interface Peer {
   readonly modules: ReadonlyArray<string>
   /** A file of bench/peers that pins them. */
   readonly requirements: string
+  /** Runs only where `--peers` names it. */
+  readonly named?: true
   /** A program that has to be on the path. */
   readonly program?: string
   /** It is a file of bench, run by this Node. */

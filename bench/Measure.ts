@@ -69,7 +69,7 @@ async function lacking({ modules, requirements, program, self }: Peer, python: s
 async function usable(one: Case, { python, peers }: Settings): Promise<ReadonlyArray<Peer>> {
   const found: Array<Peer> = []
   for (const peer of one.peers) {
-    if (peers !== undefined && !peers.includes(peer.name)) continue
+    if (peers === undefined ? peer.named : !peers.includes(peer.name)) continue
     const why = await lacking(peer, python)
     if (why === undefined) found.push(peer)
     else say(`${one.name}: peer ${peer.name} skipped: ${why}.`)

@@ -66,7 +66,7 @@ function captioning(nano: boolean, method: "greedy" | "beam" | "nucleus", batch:
     suite,
     unit: "a batch",
     items: [images, "captions"],
-    steps: 2,
+    steps: batch > 8 ? 1 : 3,
     flops: images * captionFlops(blipConfig(nano), method === "beam" ? 3 : 1, tokens),
     prepare: captionFolder(nano, images),
     ours: ({ folder, threads, steps }) => ["infer/ours.ts", folder, threads, steps, "caption", ...given],

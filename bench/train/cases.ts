@@ -35,7 +35,8 @@ const torch = { modules: ["torch", "numpy"], requirements: "requirements.txt" }
 
 const pytorch = (model: string, name: string, how: "eager" | "compile", whose: string): Peer => ({
   ...torch,
-  ...(how === "compile" && { program: "c++" }),
+  // Its compilation takes minutes.
+  ...(how === "compile" && { program: "c++", named: true }),
   name,
   command: ({ folder, threads, steps }) => ["train.py", model, folder, threads, steps, how, whose]
 })
@@ -68,7 +69,7 @@ type Named = readonly [name: string, model: TrainModelName]
 const fullLength = ([name, model]: Named): Case => ({
   ...step,
   name,
-  steps: isTiny(model) ? 12 : 3,
+  steps: isTiny(model) ? 12 : 2,
   flops: flopsOf(model),
   prepare: prepare(model, (made) => plainRows(made)),
   ours: ours(model),

@@ -35,9 +35,10 @@ const training = Effect.gen(function* () {
     return spent
   })
   const turn = how === "cached" ? 1 : batches.length
-  // The first steps compile and warm up; a cached step's own micro-batches do.
-  const warm = how === "cached" ? 0 : Math.max(2, turn)
-  for (let step = 0; step < warm; step++) yield* one(step % turn)
+  // The first steps compile and warm up, one for each length after the two that are compared; a cached step's own micro-batches do.
+  const lengths = batches.map(({ tokens }) => tokens)
+  const others = lengths.flatMap((tokens, i) => (i > 1 && lengths.indexOf(tokens) === i ? [i] : []))
+  for (const index of how === "cached" ? [] : [0, turn > 1 ? 1 : 0, ...others]) yield* one(index)
   for (let step = 0; step < Number(steps); step++) {
     let sum = 0
     for (let index = 0; index < turn; index++) sum += yield* one(index)
