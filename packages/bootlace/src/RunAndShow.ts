@@ -24,10 +24,10 @@ export const resumedText = (run: string, { attempt, done, open }: History): stri
     const soFar = tries === 1 ? "" : `, ${tries} tries so far`
     return status === "failed" ? `${names} failed${soFar}` : `${names} ${verb} interrupted${soFar}`
   })
-  return [
-    `run ${run} goes on: attempt ${attempt}, ${done.size} ${done.size === 1 ? "task" : "tasks"} done`,
-    ...tasks
-  ].join("; ")
+  const count = [...done.values()].reduce((sum, { nodes }) => sum + nodes.length, 0)
+  return [`run ${run} goes on: attempt ${attempt}, ${count} ${count === 1 ? "task" : "tasks"} done`, ...tasks].join(
+    "; "
+  )
 }
 
 /** `events`: a file that gets the progress as lines of JSON. */

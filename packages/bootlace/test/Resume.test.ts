@@ -70,10 +70,10 @@ describe("resumedText", () => {
       { task: "a b over x 0", nodes: ["a", "b"], status: "interrupted", tries: 1 },
       { task: "a b c over x 1", nodes: ["a", "b", "c"], status: "failed", tries: 1 }
     ] as const
-    const done = new Map([["web", []]])
+    const done = new Map([["w x over y 0", { nodes: ["w", "x"], keys: [] }]])
     assert.strictEqual(
       resumedText("1ngap8e-x3na", { attempt: 3, done, open }),
-      "run 1ngap8e-x3na goes on: attempt 3, 1 task done; pretrain was interrupted, 2 tries so far; a and b were interrupted; a and 2 others failed"
+      "run 1ngap8e-x3na goes on: attempt 3, 2 tasks done; pretrain was interrupted, 2 tries so far; a and b were interrupted; a and 2 others failed"
     )
     assert.strictEqual(
       resumedText("1ngap8e-x3na", { attempt: 1, done: new Map(), open: [] }),

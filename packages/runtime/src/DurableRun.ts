@@ -74,7 +74,7 @@ const engineOver = (
   const activityExecute = Effect.fnUntraced(function* (activity: Activity.Any, attempt: number) {
     const { workflow, executionId } = yield* WorkflowInstance
     const recorded = (histories.get(executionId) ?? unknown).done.get(activity.name)
-    if (recorded !== undefined && attempt === 1) return new Workflow.Complete({ exit: Exit.succeed(recorded) })
+    if (recorded !== undefined && attempt === 1) return new Workflow.Complete({ exit: Exit.succeed(recorded.keys) })
     const end = yield* journal.startTry(executionId, activity.name, Context.get(activity.annotations, Nodes))
     return yield* (activity.executeEncoded as Effect.Effect<unknown, unknown, Scope.Scope | WorkflowInstance>).pipe(
       Workflow.intoResult,

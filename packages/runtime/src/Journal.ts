@@ -2,7 +2,8 @@
  * Journal: what has been begun, done and given up in a run, and when. It lets the next process go on with the same execution and
  * tell people about it. It is never needed: whether work is done, the artifact store knows.
  *
- * A try is one process working at one task once. A task may need several: its process was killed, an operator failed.
+ * A try is one process working once at a fold, at a training, or at one shard with all nodes of a chain: at what the workflow calls
+ * an activity. Several may be needed: the process was killed, an operator failed.
  */
 import type { Files } from "@bootlace/data"
 import { Context, Effect, Layer } from "effect"
@@ -20,7 +21,7 @@ export type TryEnd =
   | { readonly status: "failed"; readonly error: string }
   | { readonly status: "interrupted" }
 
-/** A task that is to be done again, and how often it was tried. */
+/** What is to be done again, and how often it was tried. */
 export interface OpenTask {
   readonly task: string
   readonly nodes: ReadonlyArray<string>
@@ -29,12 +30,18 @@ export interface OpenTask {
   readonly tries: number
 }
 
+export interface DoneTask {
+  readonly nodes: ReadonlyArray<string>
+  /** Of what it has put into the store. */
+  readonly keys: ReadonlyArray<string>
+}
+
 /** What is known of an execution when a process takes it up. */
 export interface History {
   /** How many processes have worked at the run, this one included. */
   readonly attempt: number
-  /** Results by task. */
-  readonly done: ReadonlyMap<string, ReadonlyArray<string>>
+  /** By activity. */
+  readonly done: ReadonlyMap<string, DoneTask>
   readonly open: ReadonlyArray<OpenTask>
 }
 

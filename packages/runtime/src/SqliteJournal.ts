@@ -13,7 +13,7 @@ import { Clock, Effect, Layer } from "effect"
 import { existsSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { forgetful, Journal, unknown } from "./Journal.ts"
-import type { Execution, History, JournalShape, OpenTask, Try, TryEnd } from "./Journal.ts"
+import type { DoneTask, Execution, History, JournalShape, OpenTask, Try, TryEnd } from "./Journal.ts"
 import { lockPlan } from "./Lock.ts"
 import { listRuns } from "./RunFolder.ts"
 import { openSqlite, sqliteCode } from "./SqliteClient.ts"
@@ -105,6 +105,16 @@ interface TryRow {
   readonly tries: number
 }
 
+/** A bit that has flipped inside a text isn't seen by SQLite. */
+const listIn = (text: string | null): ReadonlyArray<string> | undefined => {
+  try {
+    const list = JSON.parse(text ?? "") as unknown
+    return Array.isArray(list) && list.every((each) => typeof each === "string") ? list : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The last try of each task. */
 const historyOf = Effect.fnUntraced(function* (sql: SqlClient, execution: string, attempt: number) {
   const rows = yield* sql<TryRow>`SELECT task, nodes, status, result, tries FROM tries
@@ -113,10 +123,13 @@ const historyOf = Effect.fnUntraced(function* (sql: SqlClient, execution: string
   const history: History = {
     attempt,
     done: new Map(
-      rows.flatMap(({ task, result }) => (result === null ? [] : [[task, JSON.parse(result) as ReadonlyArray<string>]]))
+      rows.flatMap(({ task, nodes, result }): ReadonlyArray<[string, DoneTask]> => {
+        const keys = listIn(result)
+        return keys === undefined ? [] : [[task, { nodes: listIn(nodes) ?? [], keys }]]
+      })
     ),
     open: rows.flatMap(({ task, nodes, status, tries }): ReadonlyArray<OpenTask> =>
-      status === "done" ? [] : [{ task, nodes: JSON.parse(nodes) as ReadonlyArray<string>, status, tries }]
+      status === "done" ? [] : [{ task, nodes: listIn(nodes) ?? [], status, tries }]
     )
   }
   return history
@@ -229,6 +242,6 @@ export const triesOf = (root: string, run: string, node: string): Effect.Effect<
     }))
   }).pipe(
     Effect.scoped,
-    // Another version's file, or a damaged one: the next run puts it aside.
-    Effect.orElseSucceed(() => [])
+    // Another version's file, or a damaged one, of which the next run will say so.
+    Effect.catchCause(() => Effect.succeed([]))
   )

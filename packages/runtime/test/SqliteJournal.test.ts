@@ -85,6 +85,22 @@ describe("SqliteJournal", () => {
     })
   )
 
+  it.effect("entries that make no sense are no entries", () =>
+    Effect.gen(function* () {
+      const store = yield* temporaryFolder
+      const { record: first } = yield* warned(store)
+      // As it was before its end, with nonsense in it.
+      const path = join(store, "runs", first.run, "run.json")
+      writeFileSync(path, readFileSync(path, "utf8").replace(`"status": "done"`, `"status": "running"`))
+      yield* inFile(store, (sql) => sql`UPDATE tries SET result = '["a"', nodes = '[1', started = ${2n ** 62n}`)
+      assert.deepStrictEqual(yield* readTries(store, first.run, "sum"), [])
+      const { record, warnings } = yield* warned(store)
+      assert.strictEqual(record.run, first.run)
+      assert.deepStrictEqual(digests(record), digests(first))
+      assert.deepStrictEqual(warnings, [])
+    })
+  )
+
   it.effect("one that can't be opened is left alone with one warning", () =>
     Effect.gen(function* () {
       const store = yield* temporaryFolder
