@@ -60,6 +60,11 @@ export class Inbox {
     lane.reached = Math.max(lane.reached, reached)
   }
 
+  /** It hands on groups of a size. */
+  get isGrouped(): boolean {
+    return this.#size !== undefined
+  }
+
   /** No row before this position will be handed on any more. */
   get waiting(): number {
     return Math.max(...this.#lanes.map((lane) => lane.queue[0]?.positions[lane.next] ?? lane.reached))

@@ -8,7 +8,8 @@
  */
 import { waitsBetween } from "@bootlace/graph"
 import type { NodeError, PlanNode } from "@bootlace/graph"
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
+import type { Scope } from "effect"
 import type { Run } from "./Bodies.ts"
 import { countFrom } from "./Inbox.ts"
 import type { Inbox, Rows } from "./Inbox.ts"
@@ -66,29 +67,61 @@ const takeGroups = (inbox: Inbox, most: number, last: boolean): ReadonlyArray<Ro
   return groups
 }
 
+/** A call that has begun, and the position of its first row. */
+interface Begun {
+  readonly from: number
+  readonly fiber: Fiber.Fiber<Made, NodeError>
+}
+
 /** The workers of a pass, and who reads what each of them makes. */
 interface Line<R> {
   readonly session: Session
   readonly shard: string
   readonly workers: ReadonlyArray<Worker<R>>
   readonly targets: ReadonlyArray<ReadonlyArray<Target>>
+  /** Of each worker, the oldest first. */
+  readonly begun: ReadonlyArray<Array<Begun>>
+  readonly scope: Scope.Scope
 }
 
-/** A node's work on some groups; gives its rows for the nodes after it. */
+/** A node's work on some groups, one after the other; gives its rows for the nodes after it, undefined where there was nothing to do. */
 const work = Effect.fnUntraced(function* <R>(
   { session, shard }: Line<R>,
-  { node, run, output }: Worker<R>,
-  groups: ReadonlyArray<Rows>
+  { node, inbox, run, output }: Worker<R>,
+  isEnding: boolean
 ) {
-  const where = { node: node.id, shard }
+  const groups = takeGroups(inbox, session.settings.in_flight, isEnding)
   const [group, ...more] = groups
+  if (group === undefined) return undefined
+  const where = { node: node.id, shard }
   const calls =
     more.length === 0
-      ? Effect.map(run(where, group!), (made) => [made])
+      ? Effect.map(run(where, group), (made) => [made])
       : Effect.forEach(groups, (rows) => run(where, rows), { concurrency: groups.length })
   const all = yield* session.recorder.timed(node.id, calls)
   if (output !== undefined) for (const made of all) yield* keepMade(session, node, output, made)
   return all.flatMap(({ rows }) => (rows === undefined ? [] : [rows]))
+})
+
+/**
+ * The same for a node that takes groups of a size, which prepares rows and computes: its next call begins before one is done, and goes on
+ * while the nodes after it work and the next rows are read. Gives the rows of the oldest call, once as many are under way as may be.
+ */
+const workAhead = Effect.fnUntraced(function* <R>(
+  { session, shard, scope }: Line<R>,
+  { node, inbox, run, output }: Worker<R>,
+  begun: Array<Begun>,
+  isEnding: boolean
+) {
+  const { in_flight } = session.settings
+  for (const group of takeGroups(inbox, in_flight - begun.length, isEnding))
+    begun.push({ from: group.positions[0]!, fiber: yield* Effect.forkIn(run({ node: node.id, shard }, group), scope) })
+  const [oldest] = begun
+  if (oldest === undefined || (begun.length < in_flight && !isEnding)) return undefined
+  const made = yield* session.recorder.timed(node.id, Fiber.join(oldest.fiber))
+  begun.shift()
+  if (output !== undefined) yield* keepMade(session, node, output, made)
+  return made.rows === undefined ? [] : [made.rows]
 })
 
 /**
@@ -97,14 +130,15 @@ const work = Effect.fnUntraced(function* <R>(
  * group, too: nothing comes after it.
  */
 const settle = Effect.fnUntraced(function* <R>(line: Line<R>, ending: number) {
-  const { workers, targets, session } = line
+  const { workers, targets, begun } = line
   for (let at = workers.length - 1; at >= 0;) {
-    const { inbox } = workers[at]!
+    const worker = workers[at]!
+    const { inbox } = worker
     const isEnding = at <= ending
-    const groups = takeGroups(inbox, session.settings.in_flight, isEnding)
-    const rows = groups.length === 0 ? [] : yield* work(line, workers[at]!, groups)
-    offer(targets[at]!, rows, isEnding && groups.length === 0 ? Infinity : inbox.waiting)
-    at = groups.length === 0 ? at - 1 : Math.max(at, ...targets[at]!.map((target) => target.at))
+    const rows = yield* inbox.isGrouped ? workAhead(line, worker, begun[at]!, isEnding) : work(line, worker, isEnding)
+    const next = begun[at]![0]?.from ?? inbox.waiting
+    offer(targets[at]!, rows ?? [], isEnding && rows === undefined ? Infinity : next)
+    at = rows === undefined ? at - 1 : Math.max(at, ...targets[at]!.map((target) => target.at))
   }
 })
 
@@ -154,7 +188,14 @@ export const driveWorkers = Effect.fnUntraced(function* <R>(
   const base = targetsOf(workers, undefined)
   const targets = workers.map(({ node }) => targetsOf(workers, node))
   const stored = yield* storedLanes(session, shard, workers)
-  const line: Line<R> = { session, shard: session.keys.shardName(shard), workers, targets }
+  const line: Line<R> = {
+    session,
+    shard: session.keys.shardName(shard),
+    workers,
+    targets,
+    begun: workers.map(() => []),
+    scope: yield* Effect.scope
+  }
   let position = 0
   const feed = Effect.fnUntraced(function* (arrival: Arrival) {
     if (source !== undefined) yield* keepMade(session, source.node, source.output, sourceMade(source.node, arrival))

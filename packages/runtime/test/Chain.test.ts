@@ -45,6 +45,20 @@ describe("Chain", () => {
     })
   )
 
+  it.live("begins a micro-batch before the one before is done, whatever batches the source gives", () =>
+    Effect.gen(function* () {
+      const expected = digests(yield* run(yield* temporaryFolder, filter(0.5), { in_flight: 1 }))
+      knobs.batch = () => 4
+      knobs.computing = 30
+      for (const in_flight of [1, 2, 3]) {
+        resetCalls()
+        const record = yield* run(yield* temporaryFolder, filter(0.5), { in_flight })
+        assert.strictEqual(calls["Embed.together"], in_flight)
+        assert.deepStrictEqual(digests(record), expected)
+      }
+    })
+  )
+
   it.effect("runs the nodes of one row set in a single pass over the source", () =>
     Effect.gen(function* () {
       resetCalls()

@@ -26,6 +26,8 @@ export const knobs = {
   batch: (_shard: number, _start: number): number => 7,
   /** Milliseconds that every call takes. */
   delay: 0,
+  /** Milliseconds that Embed takes beside. */
+  computing: 0,
   /** Called before every call of an operator and every batch of a source; may throw. */
   onCall: (): void => undefined,
   /** A train fails to restore, with its state in pieces. */
@@ -38,6 +40,7 @@ export const knobs = {
 export const resetKnobs = (): void => {
   knobs.batch = () => 7
   knobs.delay = 0
+  knobs.computing = 0
   knobs.onCall = () => undefined
   knobs.refuseRestore = false
   knobs.content = "a"
@@ -51,6 +54,19 @@ const count = (name: string): void => {
 export const resetCalls = (): void => {
   for (const name of Object.keys(calls)) delete calls[name]
 }
+/** Counts how many calls of an operator were under way together, at most, as `<name>.together`. */
+let underWay = 0
+const together =
+  (name: string) =>
+  <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      underWay++
+      calls[`${name}.together`] = Math.max(calls[`${name}.together`] ?? 0, underWay)
+      return Effect.ensuring(
+        call,
+        Effect.sync(() => underWay--)
+      )
+    })
 const pause = Effect.suspend(() => {
   knobs.onCall()
   return knobs.delay === 0 ? Effect.void : Effect.sleep(knobs.delay)
@@ -159,6 +175,7 @@ export const Embed = Operator.map({
           Effect.gen(function* () {
             count("Embed.call")
             yield* pause
+            if (knobs.computing > 0) yield* Effect.sleep(knobs.computing)
             const values = floatsOf(columnOf(batch, "value"))
             const sum = values.reduce((total, value) => total + value, 0)
             return {
@@ -168,7 +185,7 @@ export const Embed = Operator.map({
               },
               rejected: []
             }
-          })
+          }).pipe(together("Embed"))
       })
   }
 })
