@@ -4,8 +4,8 @@
  * `gather` is the one way in which rows are copied: it takes spans of rows out of chunks, which is at once take, filter, concat
  * and the random access of datasets.
  */
-import { makeData, RecordBatch, Schema, Struct } from "apache-arrow"
-import type { Data, Field, Vector } from "apache-arrow"
+import { Data, RecordBatch, Schema, Struct } from "apache-arrow"
+import type { Field, Vector } from "apache-arrow"
 import { DataError } from "./DataError.ts"
 import { fieldOf } from "./Columns.ts"
 import { countRows, gather, spansOf } from "./Gather.ts"
@@ -51,7 +51,7 @@ const layoutOf = (fields: ReadonlyArray<Field>): Layout => {
  * batch again.
  */
 const batchOf = ({ schema, type }: Layout, length: number, children: ReadonlyArray<Data>): RecordBatch => {
-  const data = makeData({ type, length, nullCount: 0, children: [...children] })
+  const data = new Data(type, 0, length, 0, undefined, [...children])
   const batch: RecordBatch = Object.create(RecordBatch.prototype)
   return Object.assign(batch, { schema, data, _metadata: new Map() })
 }

@@ -73,6 +73,8 @@ export class Inbox {
   /** The next group, or undefined until there are rows for one; `last` gives a short group too. */
   take(last: boolean): Rows | undefined {
     if (this.#lanes.some(({ queue }) => queue.length === 0)) return undefined
+    const whole = this.#wholePiece()
+    if (whole !== undefined) return whole
     const { count, picks } = this.#match()
     if (count === 0 || (this.#size !== undefined && count < this.#size && !last)) return undefined
     const positions = positionsOf(this.#lanes[0]!, picks[0]!, count)
@@ -82,6 +84,16 @@ export class Inbox {
       lane.next = picks[producer]!.row
     })
     return { positions, batch: merged(batches) }
+  }
+
+  /** The first piece as it is, where nothing has to be matched or cut. */
+  #wholePiece(): Rows | undefined {
+    const { queue, next, reached } = this.#lanes[0]!
+    const isOpen =
+      this.#lanes.length === 1 &&
+      next === 0 &&
+      (this.#size ?? queue[0]!.positions.length) === queue[0]!.positions.length
+    return isOpen && queue[0]!.positions.at(-1)! < reached ? queue.shift() : undefined
   }
 
   /** Walks all lanes at once and picks rows that stand in every one of them. */

@@ -102,37 +102,42 @@ export const mapped = (node: PlanNode, where: Where, rows: Rows, made: Mapped): 
   })
 }
 
-/** The rows of each port, in order. */
-const rowsByPort = (given: Uint8Array, ports: number): ReadonlyArray<Int32Array> => {
-  const counts = new Int32Array(ports)
+/** How many rows were given each port number. */
+const countPorts = (given: Uint8Array): Int32Array => {
+  const counts = new Int32Array(256)
   for (let row = 0; row < given.length; row++) counts[given[row]!]! += 1
-  const rows = Array.from(counts, (count) => new Int32Array(count))
-  counts.fill(0)
-  for (let row = 0; row < given.length; row++) rows[given[row]!]![counts[given[row]!]!++] = row
+  return counts
+}
+
+const rowsOf = (given: Uint8Array, port: number, count: number): Int32Array => {
+  const rows = new Int32Array(count)
+  for (let row = 0, at = 0; at < count; row++) if (given[row] === port) rows[at++] = row
   return rows
 }
 
 export const routed = (node: PlanNode, where: Where, rows: Rows, made: Routed): Effect.Effect<Made, NodeError> => {
   const ports = Object.keys(node.ports)
   const { batch } = rows
-  if (made.ports.length !== batch.numRows) {
-    return Effect.fail(brokenPromise(where, `sent ${made.ports.length} rows to ports where ${batch.numRows} came in`))
+  const { numRows } = batch
+  if (made.ports.length !== numRows) {
+    return Effect.fail(brokenPromise(where, `sent ${made.ports.length} rows to ports where ${numRows} came in`))
   }
-  const highest = made.ports.reduce((most, port) => Math.max(most, port), 0)
-  if (highest >= ports.length)
-    return Effect.fail(brokenPromise(where, `port number ${highest}; it has ${ports.join(", ")}`))
-  const taken = rowsByPort(made.ports, ports.length)
+  const counts = countPorts(made.ports)
+  const unknown = counts.findLastIndex((count) => count > 0)
+  if (unknown >= ports.length)
+    return Effect.fail(brokenPromise(where, `port number ${unknown}; it has ${ports.join(", ")}`))
   const reasons = new Map(made.reasons.map((reason) => [reason.row, reason]))
-  const silent = taken.slice(1).flatMap((some) => some.find((row) => !reasons.has(row)) ?? [])[0]
-  if (silent !== undefined)
+  const silent = numRows === counts[0] ? -1 : made.ports.findIndex((port, row) => port > 0 && !reasons.has(row))
+  if (silent >= 0)
     return Effect.fail(brokenPromise(where, `sent a row to ${ports[made.ports[silent]!]} without a reason`))
   const ids = reasons.size === 0 ? [] : idTexts(batch)
   const parts = ports.map((port, number) => {
-    const some = taken[number]!
-    const ledger = number === 0 ? [] : Array.from(some, (row) => ledgerRow(ids[row]!, reasons.get(row)!))
-    return { port, batch: some.length === batch.numRows ? batch : takeRows(batch, some), ledger }
+    if (number === 0 && counts[0] === numRows) return { port, batch, ledger: [] }
+    const taken = rowsOf(made.ports, number, counts[number]!)
+    const ledger = number === 0 ? [] : Array.from(taken, (row) => ledgerRow(ids[row]!, reasons.get(row)!))
+    return { port, batch: takeRows(batch, taken), ledger }
   })
-  return Effect.succeed({ rowsIn: batch.numRows, ports: parts, rejected: [] })
+  return Effect.succeed({ rowsIn: numRows, ports: parts, rejected: [] })
 }
 
 const ledgerRow = (row_id: string, { reason, score }: Routed["reasons"][number]): LedgerRow =>
