@@ -83,6 +83,12 @@ const matmulRate = async (): Promise<number> => {
 
 const gflops = values.json ? 0 : await matmulRate()
 for (const one of chosen) {
-  for (const found of await measure(one, settings))
-    console.log(values.json ? JSON.stringify(found) : described(one, found, gflops))
+  try {
+    for (const found of await measure(one, settings))
+      console.log(values.json ? JSON.stringify(found) : described(one, found, gflops))
+  } catch (cause) {
+    // The other cases go on.
+    say(`${one.name} failed: ${(cause as Error).message.slice(0, 4000)}`)
+    process.exitCode = 1
+  }
 }

@@ -1,10 +1,10 @@
 """The training steps of `npm run bench -- train` in PyTorch.
 
-    python train.py MODEL FOLDER THREADS STEPS eager|compile same|longest|fixed
+    python train.py MODEL FOLDER THREADS STEPS eager|compile|autocast same|longest|fixed
 
 FOLDER is TrainFolder's. The first two steps are on our batches, so that their losses can be compared; what is timed are the
 batches named by the last argument: ours (`same`), or the same rows in their order, padded to the longest of a batch or to the full length.
-Prints one JSON line {seconds, mb, outputs, peer}.
+`autocast` computes in bfloat16 where PyTorch thinks it right. Prints one JSON line {seconds, mb, outputs, peer}.
 """
 import json
 import resource
@@ -32,7 +32,8 @@ def step(batch):
         with torch.no_grad():
             torch._foreach_mul_(list(twin.values()), momentum)
             torch._foreach_add_(list(twin.values()), [weights[name] for name in twin], alpha=1 - momentum)
-    losses, enqueued = losses_of(training, weights, batch)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mode == "autocast"):
+        losses, enqueued = losses_of(training, weights, batch)
     optimizer.zero_grad(set_to_none=True)
     sum(losses.values()).backward()
     optimizer.step()

@@ -3,6 +3,7 @@
  *
  *   clip-tiny, clip-small, blip-tiny, blip-small   one batch, texts padded to the full length on both sides
  *   the same with -real-lengths                    a window of eight steps of texts as long as the emoji captions
+ *   the same with -bf16                            TensorFlow with products in bfloat16; only where they are named, since it has to be installed
  *   clip-tiny-4096, clip-tiny-32768                one step by gradient caching in micro-batches of 64; the larger only where it is named
  */
 import type { BlipConfig, ClipConfig } from "@bootlace/models"
@@ -16,10 +17,8 @@ import { plainRows, queues, realRows } from "./TrainRows.ts"
 
 type Losses = ReadonlyArray<Readonly<Record<string, number>>>
 
-/** Absolute below 1, relative above. The second step's losses hang on the first one's gradients and update. */
-const tolerance = 2e-3
-
-function lossesDiffer(ours: unknown, peer: unknown): string | undefined {
+/** Within `tolerance`, absolute below 1, relative above. The second step's losses hang on the first one's gradients and update. */
+const lossesDiffer = (tolerance: number) => (ours: unknown, peer: unknown) => {
   const theirs = peer as Losses
   for (const [step, losses] of (ours as Losses).entries()) {
     for (const [name, value] of Object.entries(losses)) {
@@ -33,7 +32,7 @@ function lossesDiffer(ours: unknown, peer: unknown): string | undefined {
 
 const torch = { modules: ["torch", "numpy"], requirements: "requirements.txt" }
 
-const pytorch = (model: string, name: string, how: "eager" | "compile", whose: string): Peer => ({
+const pytorch = (model: string, name: string, how: "eager" | "compile" | "autocast", whose: string): Peer => ({
   ...torch,
   // Its compilation takes minutes.
   ...(how === "compile" && { program: "c++", named: true }),
@@ -60,7 +59,7 @@ function flopsOf(name: TrainModelName): number {
     : blipStepFlops(model.config as BlipConfig, batch_size, tokens)
 }
 
-const step = { suite: "train", unit: "a step", differs: lossesDiffer } as const
+const step = { suite: "train", unit: "a step", differs: lossesDiffer(2e-3) } as const
 const isTiny = (name: TrainModelName) => name.endsWith("tiny")
 
 /** A case's name, and the model that it trains. */
@@ -84,6 +83,18 @@ const realLengths = ([name, model]: Named): Case => ({
   prepare: prepare(model, realRows),
   ours: ours(model),
   peers: [pytorch(model, "longest", "eager", "longest"), pytorch(model, "fixed", "eager", "fixed")]
+})
+
+/** Two roundings to 8 bits of mantissa agree in two or three digits. */
+const bfloat16 = ([name, model]: Named): Case => ({
+  ...step,
+  name: `${name}-bf16`,
+  steps: isTiny(model) ? 12 : 2,
+  named: true,
+  prepare: prepare(model, (made) => plainRows(made)),
+  ours: ours(model, "bf16"),
+  peers: [pytorch(model, "autocast", "autocast", "same")],
+  differs: lossesDiffer(0.05)
 })
 
 const cached = (name: string, model: TrainModelName, batch_size: number): Case => ({
@@ -110,6 +121,7 @@ export function trainCases(nano: boolean): ReadonlyArray<Case> {
   return [
     ...models.map(fullLength),
     ...models.map(realLengths),
+    ...models.map(bfloat16),
     cached("clip-tiny-4096", clip, nano ? 16 : 4096),
     { ...cached("clip-tiny-32768", clip, nano ? 32 : 32_768), named: true }
   ]

@@ -1,10 +1,10 @@
 /**
- * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached]`. FOLDER is TrainFolder's.
+ * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached|bf16]`. FOLDER is TrainFolder's.
  *
  * Several batches are gone through in turn, and a time is then the mean of a step over all of them. `cached`: they are the
- * micro-batches of one step. Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
+ * micro-batches of one step. `bf16`: by TensorFlow, which has to be installed (docs/engines.md). Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
  */
-import { makeOnnxExecutor } from "@bootlace/engine"
+import { makeOnnxExecutor, makeTensorflowExecutor } from "@bootlace/engine"
 import { Effect } from "effect"
 import { readTraining } from "./TrainFolder.ts"
 import { learning_rate, trainModels } from "./TrainModel.ts"
@@ -16,7 +16,9 @@ const { weights, state, batches, batchOf } = readTraining(folder!, made)
 const { program, optimizer, enqueue } = made
 
 const training = Effect.gen(function* () {
-  const executor = yield* makeOnnxExecutor({ threads: Number(threads) })
+  const executor = yield* how === "bf16"
+    ? makeTensorflowExecutor({ precision: "bf16" })
+    : makeOnnxExecutor({ threads: Number(threads) })
   const model = yield* executor.load(weights, { transfer: true })
   const trainer = yield* model.train(program, optimizer, { _tag: "Fresh", state })
   const seconds: Array<number> = []
