@@ -18,6 +18,7 @@ if (found[0] < needed[0] || (found[0] === needed[0] && found[1] < needed[1])) {
   process.exitCode = 2
 } else {
   if (nodeModule.enableCompileCache) nodeModule.enableCompileCache()
-  const source = new URL("../src/main.ts", import.meta.url)
-  void import(existsSync(source) ? source.href : new URL("../dist/main.js", import.meta.url).href)
+  const name = process.argv[2] === "run" ? "Supervisor" : "main"
+  const source = new URL("../src/" + name + ".ts", import.meta.url)
+  void import(existsSync(source) ? source.href : new URL("../dist/" + name + ".js", import.meta.url).href)
 }

@@ -17,13 +17,6 @@ export class Failure extends Data.TaggedError("Failure")<{
 /** Bad usage: nothing was done. */
 export const usage = (message: string): Failure => new Failure({ exit: 2, message })
 
-/** A word as a POSIX shell takes it. */
-export const quoted = (word: string): string =>
-  /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-
-/** The command as typed, to type it again. */
-export const commandLine = (args: ReadonlyArray<string>): string => ["npx", "bootlace", ...args].map(quoted).join(" ")
-
 const isMessage = (error: unknown): error is { readonly message: string } =>
   typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
 

@@ -7,7 +7,7 @@
 import type { DrawnNode, RunRecord } from "@bootlace/graph"
 import type { ExportDtype } from "@bootlace/operators"
 import { basename } from "node:path"
-import { commandLine } from "./Failure.ts"
+import { commandLine } from "./Typed.ts"
 import type { RunLock } from "./RunLock.ts"
 import { version } from "./version.ts"
 

@@ -4,17 +4,22 @@
  * The first SIGINT, SIGTERM or SIGHUP interrupts the run, which leaves what is committed and says how to resume; if that takes
  * more than a second and a half, or at the second signal, the process ends at once. A reader of stderr that has gone counts as
  * a signal, too. Artifacts are committed by rename, so nothing half-written can be taken for a result.
+ *
+ * A run's signals come through its supervisor, and from a terminal directly as well: two ways, one signal.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { runCommandLine } from "./cli/CommandLine.ts"
-import { commandLine, exitCodeOf, failureText } from "./Failure.ts"
+import { exitCodeOf, failureText } from "./Failure.ts"
+import { farewell, patience_ms, stopSignals } from "./Signals.ts"
+import type { StopSignal } from "./Signals.ts"
+import { commandLine } from "./Typed.ts"
 
-const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 const args = process.argv.slice(2)
-let signalled: keyof typeof signalCodes | undefined
+const heard = { directly: 0, passedOn: 0 }
+let signalled: StopSignal | undefined
 
 const say = (text: string): void => {
   if (text !== "") process.stderr.write(`${text}\n`)
@@ -25,24 +30,22 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.
 
 const fiber = Effect.runFork(runCommandLine(args))
 
-const farewell = (signal: keyof typeof signalCodes): number => {
-  say(`stopped by ${signal}; what is finished is kept\nresume: ${commandLine(args)}`)
-  return signalCodes[signal]
-}
-
-const stop = (signal: keyof typeof signalCodes): void => {
-  if (signalled !== undefined) process.exit(farewell(signal))
+const stop = (signal: StopSignal, way: keyof typeof heard): void => {
+  heard[way] += 1
+  if (Math.max(heard.directly, heard.passedOn) > 1) process.exit(farewell(signal, args))
+  if (signalled !== undefined) return
   signalled = signal
   Effect.runFork(Fiber.interrupt(fiber))
-  setTimeout(() => process.exit(farewell(signal)), 1500).unref()
+  setTimeout(() => process.exit(farewell(signal, args)), patience_ms).unref()
 }
-process.on("SIGINT", stop)
-process.on("SIGTERM", stop)
-process.on("SIGHUP", stop)
-process.stderr.on("error", () => signalled ?? stop("SIGPIPE"))
+for (const signal of stopSignals) process.on(signal, () => stop(signal, "directly"))
+process.stderr.on("error", () => signalled ?? stop("SIGPIPE", "directly"))
+process.on("message", (signal: StopSignal) => stop(signal, "passedOn"))
+// Who watched over this run has gone: nobody waits for it.
+process.on("disconnect", () => process.exit(1))
 
 const codeOf = (exit: Exit.Exit<void, unknown>): number => {
-  if (signalled !== undefined) return farewell(signalled)
+  if (signalled !== undefined) return farewell(signalled, args)
   if (Exit.isSuccess(exit)) return 0
   const failure = exit.cause.reasons.find(Cause.isFailReason)
   if (failure !== undefined) {

@@ -3,13 +3,14 @@ import { ArtifactStore } from "@bootlace/data"
 import type { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
 import type { LoadedModels } from "@bootlace/operators"
-import { runPlan, storeJournal } from "@bootlace/runtime"
+import { AtWork, runPlan, storeJournal } from "@bootlace/runtime"
 import type { History } from "@bootlace/runtime"
 import { Effect } from "effect"
 import type { LoadedPipeline } from "./LoadPipeline.ts"
 import { unitsOf } from "./Progress.ts"
 import { note, stderrScreen } from "./Screen.ts"
 import { showProgress } from "./ShowProgress.ts"
+import { tellSupervisor } from "./Supervised.ts"
 import { printable } from "./Table.ts"
 
 /** What operators may ask for. */
@@ -37,6 +38,7 @@ export const runAndShow = Effect.fnUntraced(function* ({ plan, directory }: Load
   yield* showProgress(unitsOf(plan), stderrScreen(), events)
   const onResume = (run: string, history: History) => note(printable(resumedText(run, history)))
   return yield* runPlan<Services>(plan, { directory, numerics, engine: numerics, onResume }).pipe(
-    Effect.provide(storeJournal(root))
+    Effect.provide(storeJournal(root)),
+    Effect.provideService(AtWork, tellSupervisor(plan))
   )
 }, Effect.scoped)

@@ -1,6 +1,7 @@
 import { Diagnostics, NodeError } from "@bootlace/graph"
 import { assert, describe, it } from "vitest"
-import { commandLine, exitCodeOf, Failure, failureText, quoted, usage } from "../src/Failure.ts"
+import { exitCodeOf, Failure, failureText, usage } from "../src/Failure.ts"
+import { commandLine, quoted } from "../src/Typed.ts"
 
 describe("Failure", () => {
   it("gives every kind of failure its exit code", () => {

@@ -44,7 +44,7 @@ const openBody = <R>(session: Session, node: PlanNode): Effect.Effect<Run<R>, No
     Effect.map(
       callOperator(here, call_timeout, () => body.open(context)),
       (call) => (where, rows) =>
-        callOperator(where, call_timeout, () => call(rows.batch)).pipe(
+        callOperator(where, call_timeout, () => call(rows.batch), rows.batch.numRows).pipe(
           Effect.flatMap((answer) => check(node, where, rows, answer)),
           Effect.catchDefect((defect) => Effect.fail(brokenPromise(where, String(defect))))
         )

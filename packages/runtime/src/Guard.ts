@@ -9,8 +9,8 @@
  */
 import type { DataError } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import { Duration, Effect, Exit, Fiber, Stream } from "effect"
-import type { Context } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Stream } from "effect"
+import { AtWork } from "./AtWork.ts"
 
 export interface Where {
   readonly node: string
@@ -61,15 +61,17 @@ const guarded = <A, R>(where: Where, answer: Effect.Effect<A, NodeError, R>): Ef
   )
 
 /**
- * One call of an operator. `call` runs inside, so that a synchronous throw is caught as well. Most calls have answered when they
- * return: only the others are worth a timer.
+ * One call of an operator, on `rows` rows. `call` runs inside, so that a synchronous throw is caught as well. Most calls have
+ * answered when they return: only the others are worth a timer.
  */
 export const callOperator = <A, R>(
   where: Where,
   timeout: Duration.Input,
-  call: () => Effect.Effect<A, NodeError, R>
+  call: () => Effect.Effect<A, NodeError, R>,
+  rows?: number
 ): Effect.Effect<A, NodeError, R> =>
   Effect.contextWith((context: Context.Context<R>) => {
+    Context.get(context, AtWork)(where.node, rows)
     const fiber = Effect.runForkWith(context)(Effect.suspend(call))
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return Exit.isSuccess(exit) ? exit : guarded(where, exit)
@@ -84,7 +86,12 @@ export const readSource = <A, R>(
   timeout: Duration.Input,
   read: () => Stream.Stream<A, NodeError, R>
 ): Stream.Stream<A, NodeError, R> =>
-  Stream.suspend(read).pipe(
+  Stream.unwrap(
+    Effect.map(AtWork, (tell) => {
+      tell(where.node)
+      return read()
+    })
+  ).pipe(
     Stream.timeoutOrElse({ duration: timeout, orElse: () => Stream.fail(late(where, timeout)) }),
     Stream.mapError(placed(where)),
     Stream.catchDefect((defect) => Stream.fail(crashed(where, "R101", "the source")(defect)))

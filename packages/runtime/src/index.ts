@@ -1,3 +1,4 @@
+export { AtWork } from "./AtWork.ts"
 export { listCheckpoints } from "./Checkpoint.ts"
 export { explainPlan, keyDifferences, keyLeaves } from "./Explain.ts"
 export type { NodePlan } from "./Explain.ts"

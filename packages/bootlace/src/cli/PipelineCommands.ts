@@ -1,7 +1,7 @@
 /** Commands about a pipeline file: make one, check it, plan it, run it. */
 import * as Effect from "effect/Effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { commandLine } from "../Failure.ts"
+import { commandLine } from "../Typed.ts"
 import { engine, json, lazy, optional, pipeline, precision, store, threads, told, yes } from "./Flags.ts"
 
 export const init = Command.make(
