@@ -34,6 +34,11 @@ const large: ReadonlyArray<readonly [name: string, text: string, said: string]> 
     "more than 20000 keys and values"
   ],
   ["the same key 9,000 times", `${H}params:\n${"  a: 1\n".repeat(9_000)}`, "a already stands in line 4"],
+  [
+    "4,500 keys twice",
+    `${H}params:\n${Array.from({ length: 9_000 }, (_, i) => `  k${i % 4_500}: 1`).join("\n")}`,
+    "k0 already stands in line 4"
+  ],
   ["anchors only", "&a ".repeat(80_000), "anchors"],
   ["60,000 documents", "---\n".repeat(60_000), "one document"],
   ["one quote", `"${"x".repeat(250_000)}`, "not YAML"],
@@ -47,20 +52,14 @@ const cases = [
   ...large
 ]
 
-/** Milliseconds promised on an idle core; the test allows ten times that, because tests share the machine. */
+/** Milliseconds of this thread's processor time: what it takes on an idle core. The test itself allows ten times that. */
 const promised_ms = 200
 
-const timed = (file: string, text: string) => {
-  const start = performance.now()
-  const result = Effect.runSync(Effect.result(readPipeline(text, { file, registry })))
-  return { result, took: performance.now() - start }
-}
-
-/** The best of three where the first was late: other processes take their turns in between. */
 const read = (file: string, text: string) => {
-  const first = timed(file, text)
-  if (first.took < promised_ms) return first
-  return { ...first, took: Math.min(first.took, timed(file, text).took, timed(file, text).took) }
+  const before = process.threadCpuUsage()
+  const result = Effect.runSync(Effect.result(readPipeline(text, { file, registry })))
+  const { user, system } = process.threadCpuUsage(before)
+  return { result, took: (user + system) / 1000 }
 }
 
 describe("hostile YAML", () => {
@@ -70,6 +69,7 @@ describe("hostile YAML", () => {
     // The first call pays for loading and compiling the reader.
     read("first.yaml", H)
     let slowest = { name: "", took: 0 }
+    let inTime = 0
     for (const [name, text, said] of cases) {
       const file = name.endsWith(".yaml") ? name : "large.yaml"
       const { result, took } = read(file, text)
@@ -80,6 +80,7 @@ describe("hostile YAML", () => {
       assert.match(message, /^error\[V\d{3}\] .*\.yaml:\d+:\d+/m, name)
       assert.include(message, said, name)
       assert.isBelow(took, promised_ms * 10, name)
+      if (took < promised_ms) inTime += 1
       if (took > slowest.took) slowest = { name, took }
     }
     assert.deepEqual(Reflect.ownKeys(Object.prototype), before)
@@ -87,7 +88,7 @@ describe("hostile YAML", () => {
     const slow = `${slowest.took.toFixed(0)} ms (${slowest.name})`
     figure(
       "R13",
-      `${cases.length} of ${cases.length} files refused with exit 2 and file:line:col; the slowest in ${slow}`
+      `${cases.length} of ${cases.length} files refused with exit 2 and file:line:col; ${inTime} in less than ${promised_ms} ms of processor time, the slowest in ${slow}`
     )
   })
 })

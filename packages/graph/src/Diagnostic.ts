@@ -74,13 +74,15 @@ export interface SourceText {
   readonly text: string
 }
 
-const lineStarts = (text: string): Array<number> => {
+/** Offsets of the lines' first letters. */
+export const lineStarts = (text: string): ReadonlyArray<number> => {
   const starts = [0]
   for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) starts.push(at + 1)
   return starts
 }
 
-const lineAt = (starts: ReadonlyArray<number>, offset: number): number => {
+/** The line that an offset is in, from 0. */
+export const lineAt = (starts: ReadonlyArray<number>, offset: number): number => {
   let low = 0
   let high = starts.length - 1
   while (low < high) {

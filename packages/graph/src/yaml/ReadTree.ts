@@ -5,7 +5,7 @@
  * linear time (the parser's own check compares every pair).
  */
 import { Composer, CST, isAlias, isMap, isScalar, isSeq, Lexer, Parser, type Document, type ParsedNode } from "yaml"
-import type { Finding, Span } from "../Diagnostic.ts"
+import { lineAt, lineStarts, type Finding, type Span } from "../Diagnostic.ts"
 import type { Tree, TreeEntry } from "./Tree.ts"
 
 /** A file beyond one of these is refused, named with its limit. */
@@ -104,6 +104,16 @@ const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"])
 interface Reading {
   readonly text: string
   readonly findings: Array<Finding>
+  /** Offsets where lines begin; found when the first duplicate asks. */
+  lines?: ReadonlyArray<number>
+}
+
+/** A file with so many mistakes is not read on: nobody reads on, and finding them all would take long. */
+const mistakes = 200
+
+const lineOf = (offset: number, reading: Reading): number => {
+  reading.lines ??= lineStarts(reading.text)
+  return lineAt(reading.lines, offset) + 1
 }
 
 const spanOf = (node: ParsedNode, { text }: Reading): Span => {
@@ -135,12 +145,12 @@ const keyName = (key: ParsedNode | null, reading: Reading, near: Span): { name: 
 const readMap = (pairs: ReadonlyArray<{ key: unknown; value: unknown }>, span: Span, reading: Reading): Tree => {
   const entries = new Map<string, TreeEntry>()
   for (const pair of pairs) {
+    if (reading.findings.length >= mistakes) break
     const key = keyName(pair.key as ParsedNode | null, reading, span)
     if (key === undefined) continue
     const first = entries.get(key.name)
     if (first !== undefined) {
-      const line = reading.text.slice(0, first.key.start).split("\n").length
-      const label = `${key.name} already stands in line ${line}`
+      const label = `${key.name} already stands in line ${lineOf(first.key.start, reading)}`
       reading.findings.push({ code: "V102", message: "duplicate key", span: key.span, label, given: key.name })
       continue
     }
