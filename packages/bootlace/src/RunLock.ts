@@ -18,6 +18,8 @@ export const RunLock = Schema.Struct({
   bootlace: Schema.String,
   node: Schema.String,
   operators: Schema.Record(Schema.String, Schema.Int),
+  /** Packages of others, by name; locks of the first release have none. */
+  dependencies: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   pipeline: Schema.Struct({
     /** As it was typed: relative paths in configs start at its folder. */
     file: Schema.String,
@@ -44,17 +46,19 @@ export interface Locked {
   readonly engine: RunLock["engine"]
   readonly precision: NonNullable<RunLock["precision"]>
   readonly threads: number
+  readonly dependencies: Readonly<Record<string, string>>
 }
 
 export const operatorVersions = (plan: Plan): Readonly<Record<string, number>> =>
   Object.fromEntries(plan.nodes.map(({ operator }) => [operator.name, operator.version]))
 
-export const lockOf = ({ record, plan, pipeline, engine, precision, threads }: Locked): RunLock => ({
+export const lockOf = ({ record, plan, pipeline, engine, precision, threads, dependencies }: Locked): RunLock => ({
   format: "bootlace-run-lock-1",
   run: record.run,
   bootlace: version,
   node: process.versions.node,
   operators: operatorVersions(plan),
+  dependencies,
   pipeline,
   plan: record.plan,
   engine,

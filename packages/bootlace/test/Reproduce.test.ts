@@ -42,11 +42,23 @@ describe("reproduce", () => {
     const { status, stdout, stderr } = bootlace("reproduce", lock)
     assert.strictEqual(status, 0, stderr)
     assert.match(stdout, /^5 of 5 nodes gave the locked bytes/)
-    const { pipeline: told, threads } = JSON.parse(readFileSync(join(folder, lock), "utf8")) as {
+    assert.notInclude(stderr, "not as in the lock")
+    const {
+      pipeline: told,
+      threads,
+      dependencies
+    } = JSON.parse(readFileSync(join(folder, lock), "utf8")) as {
       readonly pipeline: { readonly set: ReadonlyArray<string>; readonly seed: number }
       readonly threads: number
+      readonly dependencies: Readonly<Record<string, string>>
     }
     assert.deepStrictEqual([told.set, told.seed, threads], [["steps=2"], 4, 1])
+    // As npm's own lock file has them.
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+      readonly packages: Readonly<Record<string, { readonly version: string }>>
+    }
+    for (const name of ["effect", "@tensorflow/tfjs-core", "onnxruntime-node", "sharp", "apache-arrow"])
+      assert.strictEqual(dependencies[name], packages[`node_modules/${name}`]!.version, name)
   })
 
   it("refuses a store that is there, whose results it would only repeat", () => {
@@ -66,13 +78,20 @@ describe("reproduce", () => {
     const text = readFileSync(join(folder, lock), "utf8")
       .replace(/"numerics": ".*"/, '"numerics": "another engine"')
       .replace(/"node": ".*"/, '"node": "1.2.3"')
+      .replace(/"sharp": ".*"/, '"sharp": "0.1.0"')
     writeFileSync(join(folder, "other.lock"), text)
-    const { reasons, equal } = JSON.parse(bootlace("reproduce", "other.lock", "--store", "other", "--json").stdout) as {
+    const other = bootlace("reproduce", "other.lock", "--store", "other", "--json")
+    // Said before anything runs.
+    assert.match(
+      other.stderr,
+      /^not as in the lock, so bytes may differ:\n {2}engine: .*\n {2}Node: .*\n {2}sharp: 0\.1\.0 then, /
+    )
+    const { reasons, equal } = JSON.parse(other.stdout) as {
       readonly reasons: ReadonlyArray<string>
       readonly equal: boolean
     }
     assert.isFalse(equal)
-    assert.lengthOf(reasons, 2)
+    assert.lengthOf(reasons, 3)
     assert.match(reasons[0]!, /^engine: another engine then, onnx.* now$/)
     assert.strictEqual(reasons[1], `Node: 1.2.3 then, ${process.versions.node} now`)
   })

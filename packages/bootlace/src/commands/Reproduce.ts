@@ -1,14 +1,16 @@
 /** `bootlace reproduce run.lock`: runs a finished run again from nothing and compares every node's output with the lock's hash. */
+import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
 import { Effect } from "effect"
 import { stat } from "node:fs/promises"
+import { installedVersions } from "../Dependencies.ts"
 import { Failure, usage } from "../Failure.ts"
 import { planOf } from "../LoadPipeline.ts"
 import { machinery } from "../Machinery.ts"
 import { runAndShow } from "../RunAndShow.ts"
 import { operatorVersions, readLock } from "../RunLock.ts"
 import type { RunLock } from "../RunLock.ts"
-import { out } from "../Screen.ts"
+import { note, out } from "../Screen.ts"
 import { table } from "../Table.ts"
 import { version } from "../version.ts"
 
@@ -19,8 +21,18 @@ export interface ReproduceCommand {
   readonly json: boolean
 }
 
+type Versions = Readonly<Record<string, string>>
+
+/** Packages of which another version is installed, or none, or none was. */
+const changed = (was: Versions | undefined, is: Versions): ReadonlyArray<readonly [string, string, string]> =>
+  was === undefined
+    ? []
+    : [...new Set([...Object.keys(was), ...Object.keys(is)])]
+        .sort()
+        .map((name) => [name, was[name] ?? "none", is[name] ?? "none"])
+
 /** Settings here that differ from the lock's: why bytes may differ. */
-const circumstances = (lock: RunLock, plan: Plan, numerics: string): ReadonlyArray<string> => {
+const circumstances = (lock: RunLock, plan: Plan, numerics: string, installed: Versions): ReadonlyArray<string> => {
   const versions = operatorVersions(plan)
   const operators = Object.entries(lock.operators).filter(([name, was]) => versions[name] !== was)
   const pairs: ReadonlyArray<readonly [string, string, string]> = [
@@ -28,6 +40,7 @@ const circumstances = (lock: RunLock, plan: Plan, numerics: string): ReadonlyArr
     ["engine", lock.numerics, numerics],
     ["bootlace", lock.bootlace, version],
     ["Node", lock.node, process.versions.node],
+    ...changed(lock.dependencies, installed),
     ...operators.map(([name, was]) => [name, `version ${was}`, `version ${versions[name] ?? "none"}`] as const)
   ]
   return pairs.filter(([, was, is]) => was !== is).map(([name, was, is]) => `${name}: ${was} then, ${is} now`)
@@ -51,8 +64,10 @@ const firstDifferences = (different: ReadonlyArray<Outcome>, record: RunRecord):
 
 const runAgain = Effect.fnUntraced(function* (lock: RunLock, { noConfig }: ReproduceCommand) {
   const loaded = yield* planOf({ only: [], ...lock.pipeline, seed: lock.pipeline.seed, noConfig })
-  const record = yield* runAndShow(loaded)
-  return { record, reasons: circumstances(lock, loaded.plan, record.engine) }
+  const { numerics } = yield* Engine
+  const reasons = circumstances(lock, loaded.plan, numerics, yield* Effect.promise(installedVersions))
+  if (reasons.length > 0) yield* note(`not as in the lock, so bytes may differ:\n  ${reasons.join("\n  ")}`)
+  return { record: yield* runAndShow(loaded), reasons }
 })
 
 export const reproduce = Effect.fnUntraced(function* (options: ReproduceCommand) {

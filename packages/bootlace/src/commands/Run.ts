@@ -8,6 +8,7 @@ import { lastRun, overBudget, writeRunFile } from "@bootlace/runtime"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
+import { installedVersions } from "../Dependencies.ts"
 import { Failure, failureText, isMissingData, usage } from "../Failure.ts"
 import type { RunOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
@@ -36,7 +37,9 @@ const report = (record: RunRecord, loaded: LoadedPipeline, options: RunOptions) 
 const writeLock = Effect.fnUntraced(function* (record: RunRecord, { plan, text }: LoadedPipeline, options: RunOptions) {
   const { file, set, seed, only, engine, precision } = options
   const pipeline = { file, text, set, only, ...(seed === undefined ? {} : { seed }) }
-  const lock = lockOf({ record, plan, pipeline, engine, precision, threads: options.threads ?? defaultThreads })
+  const threads = options.threads ?? defaultThreads
+  const dependencies = yield* Effect.promise(installedVersions)
+  const lock = lockOf({ record, plan, pipeline, engine, precision, threads, dependencies })
   yield* writeRunFile(options.store, record.run, "run.lock", lock)
 })
 
