@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process"
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { rowIdHex, rowIdsOf } from "@bootlace/data"
@@ -81,13 +81,35 @@ describe("why-row", () => {
     assert.match(bytes.shard, /^[0-9a-f]{64}$/)
     assert.strictEqual(bytes.row, 1)
     const { stdout, status } = spawnSync(process.execPath, [bin, "why-row", aside[0]!.row_id, "--store", store], {
+      cwd: folder,
       encoding: "utf8"
     })
     assert.strictEqual(status, 0)
     assert.match(
       stdout,
-      /^row [0-9a-f]{32} in run .*\npairs put it aside\n {2}because: R.*\n {2}its bytes: row 1 of shard [0-9a-f]{64}\n/
+      /^row [0-9a-f]{32} in run .*\npairs put it aside\n {2}because: R.*\n {2}its file: shapes\/001\.png\n {2}its bytes: row 1 of shard [0-9a-f]{64}\n/
     )
+  })
+
+  it("names the file of a kept row while the input is there as it was, and no file of an input that changed", async () => {
+    const [, second] = await idsOf("pairs", "pairs")
+    const whyRow = () => spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" }).stdout
+    const args = [bin, "why-row", second!, "--store", store]
+    // Row 1 was rejected, so the second that was kept is row 2.
+    assert.match(whyRow(), /^row .*\npairs\.pairs\n {2}its file: shapes\/002\.png\n/)
+    assert.deepStrictEqual(
+      (
+        JSON.parse(spawnSync(process.execPath, [...args, "--json"], { cwd: folder, encoding: "utf8" }).stdout) as {
+          readonly places: ReadonlyArray<{ readonly file?: string }>
+        }
+      ).places.map(({ file }) => file),
+      ["shapes/002.png", undefined]
+    )
+    const image = join(folder, "shapes", "000.png")
+    const bytes = readFileSync(image)
+    cpSync(join(folder, "shapes", "003.png"), image)
+    assert.notInclude(whyRow(), "its file")
+    writeFileSync(image, bytes)
   })
 
   it.each([

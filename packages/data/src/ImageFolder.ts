@@ -36,6 +36,8 @@ export interface FolderShard {
   readonly key: string
   readonly rows: number
   readonly read: (start: number, end: number) => Effect.Effect<FolderRows, DataError, Files>
+  /** The image's file, below the folder. */
+  readonly place: (row: number) => string
 }
 
 export interface FolderRows {
@@ -154,7 +156,12 @@ const makeShard = Effect.fnUntraced(function* (
     const problems = new Map(rows.flatMap(({ problem }, i) => (problem === undefined ? [] : [[i, problem] as const])))
     return { candidates: makeBatch({ image, ...Object.fromEntries(others) }), problems }
   })
-  const shard: FolderShard = { key: keyOf(hashes), rows: entries.length, read }
+  const shard: FolderShard = {
+    key: keyOf(hashes),
+    rows: entries.length,
+    read,
+    place: (row) => entries[row]!.path
+  }
   return shard
 })
 

@@ -9,7 +9,7 @@
  */
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
-import { basename, dirname } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { sliceRows } from "./Batches.ts"
 import { keyOf } from "./Canonical.ts"
 import { DataError } from "./DataError.ts"
@@ -37,6 +37,8 @@ export interface PairSource {
   readonly shards: ReadonlyArray<PairShard>
   /** A shard's rows in order, in batches. */
   readonly read: (shard: number) => Stream.Stream<PairBatch, DataError, Files>
+  /** A row's file, and where it stands in it if it holds several. */
+  readonly place: (shard: number, row: number) => string
 }
 
 export interface PairOptions {
@@ -55,6 +57,8 @@ export interface PairOptions {
 /** A shard of any format: how to get the rows `start` up to `end` before they are checked. */
 interface OpenShard extends PairShard {
   readonly file: string
+  /** From the data's folder on. */
+  readonly place: (row: number) => string
   readonly load: Effect.Effect<(start: number, end: number) => Effect.Effect<FolderRows, DataError, Files>, DataError>
 }
 
@@ -78,12 +82,16 @@ const openForeign = Effect.fnUntraced(function* (
   const format = formatOf(name)!
   const content = yield* hashFile(path)
   const { shards } = yield* parser.inspect(format, path)
+  let before = 0
   return shards.map(({ rows }, i): OpenShard => {
+    const first = before
+    before += rows
     const load = Effect.map(parser.read(format, path, i, wanted), (batch) => (start: number, end: number) => {
       const part = { candidates: sliceRows(batch, start, end), problems: new Map<number, DataError>() }
       return batch.numRows === rows ? Effect.succeed(part) : Effect.fail(changed(name))
     })
-    return { key: keyOf({ file: content, shard: i }), rows, file: name, load }
+    const place = (row: number) => `${name} row ${first + row}`
+    return { key: keyOf({ file: content, shard: i }), rows, file: name, place, load }
   })
 })
 
@@ -165,6 +173,7 @@ export const openPairs = (
     return {
       content: keyOf(shards.map(({ key }) => key)),
       shards: shards.map(({ key, rows }) => ({ key, rows })),
+      place: (shard, row) => join(root, shards[shard]!.place(row)),
       read: (shard) => readShard(shards[shard]!, checks, options.batch_rows ?? 256)
     }
   })

@@ -69,6 +69,8 @@ export interface Source<R> {
   readonly content: string
   readonly shards: ReadonlyArray<Shard>
   readonly read: (shard: number) => Stream.Stream<SourceBatch, NodeError, R>
+  /** Where a person finds a row of a shard: a file's name and the place in it. Asked afterwards, never part of an artifact. */
+  readonly place?: (shard: number, row: number) => string
 }
 export interface SourceBody<Config, R> {
   readonly open: (context: OpenContext<Config>) => Opened<Source<R>, R>

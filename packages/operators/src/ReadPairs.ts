@@ -69,6 +69,7 @@ export const ReadPairs = Operator.source({
         const source: Source<Files> = {
           content: pairs.content,
           shards: pairs.shards,
+          place: pairs.place,
           read: (shard) => pairs.read(shard).pipe(Stream.map(sourceBatch), Stream.mapError(dataFailure(node)))
         }
         return source

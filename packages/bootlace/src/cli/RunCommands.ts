@@ -51,6 +51,7 @@ export const whyRow = Command.make(
     ),
     run: ofRun,
     store,
+    noConfig: pipeline.noConfig,
     json
   },
   lazy(async () => (await import("../commands/WhyRow.ts")).whyRow)
