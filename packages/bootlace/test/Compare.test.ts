@@ -60,6 +60,8 @@ describe("compare", () => {
     assert.match(stdout, new RegExp(`^A {2}${red} .*\\nB {2}${blue} `))
     assert.match(stdout, /chosen\.kept/)
     assert.match(stdout, /1 of 3 row sets have the same rows/)
+    // Both keep 2 of 24 rows, if not the same.
+    assert.match(stdout, /\nchosen +91\.7 % +91\.7 % +equal *\n/)
     assert.match(bootlace("compare", red, red).stdout, /3 of 3 row sets have the same rows/)
   })
 

@@ -7,7 +7,7 @@
 import type { RunRecord } from "@bootlace/graph"
 import { mean, pairedDifference } from "./Statistics.ts"
 import type { Interval } from "./Statistics.ts"
-import { measurements } from "./Variants.ts"
+import { attritions, measurements } from "./Variants.ts"
 import type { Measured } from "./Variants.ts"
 
 export type Verdict = "equal" | "higher" | "lower" | "not resolved" | "only in A" | "only in B"
@@ -52,9 +52,16 @@ const change = (a: ReadonlyArray<Measured> | undefined, b: ReadonlyArray<Measure
   return { ...place, difference, verdict: judged(before, after, difference) }
 }
 
-/** Every metric of either run, in the order of A's, then what only B has. */
-export const compareMetrics = (a: RunRecord, b: RunRecord): ReadonlyArray<MetricChange> => {
-  const [before, after] = [Map.groupBy(measurements(a), keyOf), Map.groupBy(measurements(b), keyOf)]
+const compareAll = (a: ReadonlyArray<Measured>, b: ReadonlyArray<Measured>): ReadonlyArray<MetricChange> => {
+  const [before, after] = [Map.groupBy(a, keyOf), Map.groupBy(b, keyOf)]
   const keys = new Set([...before.keys(), ...after.keys()])
   return [...keys].map((key) => change(before.get(key), after.get(key)))
 }
+
+/** Every metric of either run, in the order of A's, then what only B has. */
+export const compareMetrics = (a: RunRecord, b: RunRecord): ReadonlyArray<MetricChange> =>
+  compareAll(measurements(a), measurements(b))
+
+/** The share of its rows that each node dropped, where one of the runs dropped any; in the order of A's nodes. */
+export const compareAttrition = (a: RunRecord, b: RunRecord): ReadonlyArray<MetricChange> =>
+  compareAll(attritions(a), attritions(b)).filter((each) => (each.a ?? 0) > 0 || (each.b ?? 0) > 0)

@@ -4,7 +4,7 @@
  * `recall[data=both,seed=3].text_to_image_r1` is metric `text_to_image_r1` of node `recall`, variant `data=both`, seed 3.
  * An axis called `seed` repeats an experiment; every other axis makes a variant.
  */
-import type { RunRecord } from "@bootlace/graph"
+import type { NodeRecord, RunRecord } from "@bootlace/graph"
 
 /** The node's id without its place in the matrix: `a[data=x]/itm` is `a/itm`. */
 export const baseName = (id: string): string => id.replace(/\[[^\]]*\]/g, "")
@@ -62,3 +62,21 @@ export const measurements = (record: RunRecord): ReadonlyArray<Measured> => {
     }
   })
 }
+
+/** Of the rows that came to a node, the share that went no further: rejected, or sent to another port than the first. */
+const attritionOf = ({ rows_in, rejected, ports }: NodeRecord, kind: string): number => {
+  const kept = kind === "route" ? (Object.values(ports)[0] ?? 0) : rows_in - rejected
+  return 1 - kept / rows_in
+}
+
+const losing = new Set(["source", "map", "route", "expand"])
+
+/** The attrition of every node that rows came to, as a metric of it. */
+export const attritions = (record: RunRecord): ReadonlyArray<Measured> =>
+  record.graph.flatMap(({ id, op, kind, axes }) => {
+    const counts = record.nodes[id]
+    if (!losing.has(kind) || counts === undefined || counts.rows_in === 0) return []
+    const value = attritionOf(counts, kind)
+    const place = { node: baseName(id), op, evaluation: false, metric: "attrition", order: orderOf(record, axes) }
+    return [{ ...place, value, ...placeOf(axes) }]
+  })

@@ -1,6 +1,6 @@
 import type { RunRecord } from "@bootlace/graph"
 import { assert, describe, it } from "vitest"
-import { compareMetrics } from "../src/Compare.ts"
+import { compareAttrition, compareMetrics } from "../src/Compare.ts"
 
 /** A run whose node `recall` has `r1` by seed, and further metrics by key. */
 const record = (r1: ReadonlyArray<number>, more: Readonly<Record<string, number>> = {}): RunRecord => ({
@@ -59,5 +59,44 @@ describe("compareMetrics", () => {
         ["new", "only in B", undefined, 2]
       ]
     )
+  })
+})
+
+/** A filter over seeds that kept so many of 100 rows, its source that rejected one of ten, and an encoder that lost none. */
+const filtered = (kept: ReadonlyArray<number>): RunRecord => {
+  const counts = { op: "", cached: false, seconds: 0, artifact: "" }
+  const ids = kept.map((_, i) => `chosen[seed=${i}]`)
+  const all = (rows: number) => ({ ...counts, rows_in: rows, rows_out: rows, rejected: 0, ports: {} })
+  return {
+    ...record([]),
+    nodes: {
+      pairs: { ...counts, rows_in: 10, rows_out: 9, rejected: 1, ports: { pairs: 9 } },
+      image: all(9),
+      recall: { ...all(9), rows_out: 0 },
+      ...Object.fromEntries(
+        ids.map((id, i) => [id, { ...all(100), ports: { kept: kept[i]!, rejected: 100 - kept[i]! } }])
+      )
+    },
+    graph: [
+      { id: "pairs", op: "ReadPairs", kind: "source", axes: {}, inputs: [] },
+      { id: "image", op: "ImageEncoder", kind: "map", axes: {}, inputs: [] },
+      { id: "recall", op: "RetrievalRecall", kind: "fold", axes: {}, inputs: [] },
+      ...ids.map((id, i) => ({ id, op: "Filter", kind: "route" as const, axes: { seed: String(i) }, inputs: [] }))
+    ]
+  }
+}
+
+describe("compareAttrition", () => {
+  it("gives the share of rows that each node dropped, and calls it a change only beyond the spread over seeds", () => {
+    const changes = compareAttrition(filtered([70, 60, 65]), filtered([80, 71, 74]))
+    const [pairs, chosen] = changes
+    assert.lengthOf(changes, 2)
+    assert.deepStrictEqual([pairs!.node, pairs!.verdict], ["pairs", "equal"])
+    assert.approximately(pairs!.a!, 0.1, 1e-12)
+    assert.deepStrictEqual([chosen!.node, chosen!.metric, chosen!.verdict], ["chosen", "attrition", "lower"])
+    assert.approximately(chosen!.a!, 0.35, 1e-12)
+    assert.approximately(chosen!.b!, 0.25, 1e-12)
+    assert.approximately(chosen!.difference!.mean, -0.1, 1e-12)
+    assert.strictEqual(compareAttrition(filtered([70, 60, 65]), filtered([80, 50, 74]))[1]!.verdict, "not resolved")
   })
 })

@@ -1,5 +1,5 @@
 /** `bootlace compare A B`: what another run did to rows and metrics; noise is not called a gain. */
-import { compareMetrics, number, signed } from "@bootlace/report"
+import { compareAttrition, compareMetrics, number, percent, signed } from "@bootlace/report"
 import type { MetricChange } from "@bootlace/report"
 import type { RunRecord } from "@bootlace/graph"
 import { Effect } from "effect"
@@ -38,10 +38,33 @@ const rowsTable = (changes: ReadonlyArray<RowsChange>): string => {
   return `${table([{ title: "rows" }, right("A"), right("B"), right("only in B"), right("only in A")], rows)}\n${same}`
 }
 
-const intervalText = ({ difference }: MetricChange): string => {
+/** `signedText` writes a difference with its sign. */
+const intervalText = ({ difference }: MetricChange, signedText: (value: number) => string): string => {
   if (difference === undefined || Number.isNaN(difference.mean)) return ""
   const { mean, low, high, n } = difference
-  return n < 2 ? `${signed(mean)} (one pair)` : `${signed(mean)} [${signed(low)}, ${signed(high)}]`
+  return n < 2 ? `${signedText(mean)} (one pair)` : `${signedText(mean)} [${signedText(low)}, ${signedText(high)}]`
+}
+
+const nodeName = ({ node, variant }: MetricChange): string => (variant === "" ? node : `${node} ${variant}`)
+
+const verdictNote =
+  "Paired over seeds, 95% intervals by Student's t. Not resolved: the interval has 0 in it, or there is one pair only."
+
+const share = (value: number | undefined): string => (value === undefined ? "-" : percent(value))
+const points = (difference: number): string => `${signed(100 * difference)} points`
+
+/** What each node dropped of the rows that came to it. */
+const attritionTable = (changes: ReadonlyArray<MetricChange>): string => {
+  if (changes.length === 0) return "no node dropped a row"
+  const head = [{ title: "dropped by" }, right("A"), right("B"), { title: "B - A" }, { title: "verdict" }]
+  const rows = changes.map((change) => [
+    nodeName(change),
+    share(change.a),
+    share(change.b),
+    change.verdict === "equal" ? "" : intervalText(change, points),
+    change.verdict
+  ])
+  return table(head, rows)
 }
 
 const metricsTable = (changes: ReadonlyArray<MetricChange>): string => {
@@ -49,11 +72,11 @@ const metricsTable = (changes: ReadonlyArray<MetricChange>): string => {
   const same = `${changes.length - changed.length} of ${changes.length} metrics are equal`
   if (changed.length === 0) return same
   const rows = changed.map((change) => [
-    change.variant === "" ? change.node : `${change.node} ${change.variant}`,
+    nodeName(change),
     change.metric,
     known(change.a),
     known(change.b),
-    intervalText(change),
+    intervalText(change, signed),
     change.verdict
   ])
   const head = [
@@ -64,9 +87,7 @@ const metricsTable = (changes: ReadonlyArray<MetricChange>): string => {
     { title: "B - A" },
     { title: "verdict" }
   ]
-  const note =
-    "Paired over seeds, 95% intervals by Student's t. Not resolved: the interval has 0 in it, or there is one pair only."
-  return `${table(head, rows)}\n${same}\n${note}`
+  return `${table(head, rows)}\n${same}`
 }
 
 export const compare = (options: CompareCommand) =>
@@ -74,7 +95,15 @@ export const compare = (options: CompareCommand) =>
     const a = yield* findRun(options.store, options.a)
     const b = yield* findRun(options.store, options.b)
     const rows = yield* compareRows(a, b)
-    const metrics = compareMetrics(a, b)
-    if (options.json) return yield* out(JSON.stringify({ a: a.run, b: b.run, rows, metrics }))
-    yield* out([runLine("A", a), runLine("B", b), "", rowsTable(rows), "", metricsTable(metrics)].join("\n"))
+    const [attrition, metrics] = [compareAttrition(a, b), compareMetrics(a, b)]
+    if (options.json) return yield* out(JSON.stringify({ a: a.run, b: b.run, rows, attrition, metrics }))
+    const isJudged = [...attrition, ...metrics].some(({ verdict }) => verdict !== "equal")
+    const parts = [
+      [runLine("A", a), runLine("B", b)].join("\n"),
+      rowsTable(rows),
+      attritionTable(attrition),
+      metricsTable(metrics),
+      ...(isJudged ? [verdictNote] : [])
+    ]
+    yield* out(parts.join("\n\n"))
   }).pipe(Effect.provide(existingStore(options.store)))

@@ -24,8 +24,12 @@ export interface PlanCommand extends PipelineOptions {
   readonly json: boolean
 }
 
-const statusText = ({ status, tasks, cached }: NodePlan): string =>
-  status === "part" ? `${cached} of ${tasks} cached` : status === "run" ? "will run" : "cached"
+/** `3 of 8 shards cached`; folds and trains have no shards. */
+const statusText = ({ status, shards, cached }: NodePlan): string => {
+  if (shards.length > 0 && status === "part") return `${cached} of ${shards.length} shards cached`
+  const many = shards.length > 1 ? `, ${shards.length} shards` : ""
+  return `${status === "run" ? "will run" : "cached"}${many}`
+}
 
 const planTable = (nodes: ReadonlyArray<NodePlan>): string =>
   table(
