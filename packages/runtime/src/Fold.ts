@@ -3,9 +3,9 @@
  * batches lets a killed run go on from there; a fold that has written files already can't be restored half-way and starts anew.
  */
 import { decodeShard, schemaHash, selectColumns } from "@bootlace/data"
-import { waitsBetween } from "@bootlace/graph"
 import type { Draft } from "@bootlace/data"
-import type { ArtifactWriter, Batch, Fold, FoldBody, NodeError, PlanNode, RowSet, Wire } from "@bootlace/graph"
+import { NodeError, waitsBetween } from "@bootlace/graph"
+import type { ArtifactWriter, Batch, Fold, FoldBody, PlanNode, RowSet, Wire } from "@bootlace/graph"
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
 import { Checkpoints } from "./Checkpoint.ts"
@@ -75,6 +75,30 @@ const countRows = Effect.fnUntraced(function* (session: Session, rowSets: Readon
   return rows
 })
 
+/** sha256 over the files that a fold reads beside its rows; undefined where it reads none. */
+export const fileContent = <R>({ layout, settings }: Pick<Session, "layout" | "settings">, node: PlanNode) => {
+  const { content } = (node.operator as unknown as { readonly body: FoldBody<unknown, R> }).body
+  const context = { node: node.id, config: node.config, seed: layout.plan.seed, directory: settings.directory }
+  return content === undefined
+    ? Effect.succeed(undefined)
+    : callOperator({ node: node.id }, settings.call_timeout, () => content(context))
+}
+
+/** The key was made of what the files held then: what was read since must be the same. */
+const checkContent = <R>(session: Session, node: PlanNode) =>
+  Effect.flatMap(fileContent<R>(session, node), (content) =>
+    content === session.keys.contentOf(node)
+      ? Effect.void
+      : Effect.fail(
+          new NodeError({
+            code: "R112",
+            node: node.id,
+            detail: "its files changed while they were read",
+            hint: "run again"
+          })
+        )
+  )
+
 export const runFold = <R>(session: Session, node: PlanNode) =>
   runWhole(session, node, (key) => makeArtifact<R>(session, node, key))
 
@@ -102,7 +126,7 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
   const step = Effect.fnUntraced(function* (port: string, batch: Batch) {
     rows += batch.numRows
     batches += 1
-    if (batches > done) yield* callOperator(where, call_timeout, () => fold.step(port, batch))
+    if (batches > done) yield* callOperator(where, call_timeout, () => fold.step(port, batch), batch.numRows)
     yield* session.recorder.advanced(node.id, batch.numRows)
     if (batches <= done) return
     if (batches % every !== 0 || hasWritten) return
@@ -122,6 +146,7 @@ const makeArtifact = Effect.fnUntraced(function* <R>(session: Session, node: Pla
     }
   }
   const metrics = yield* callOperator(where, call_timeout, () => fold.finish)
+  yield* checkContent<R>(session, node)
   const [type] = Object.values(node.artifacts)
   const artifact = yield* storing(where)(draft.commit({ type, metrics, rows_in: rows }))
   yield* checkpoints.clear(batches)

@@ -104,6 +104,11 @@ export class Keys {
     )
   }
 
+  /** Of the files that a fold reads, as its key has it. */
+  contentOf(node: PlanNode): string | undefined {
+    return this.#known.content(node.id)
+  }
+
   /** Of a fold or train. */
   wholeKey(node: PlanNode): string {
     return keyOf(this.nodeParts(node))

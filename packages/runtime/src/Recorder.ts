@@ -139,7 +139,7 @@ export class Recorder {
   }
 
   /** The tasks of a chain's node that are in the store, in the order of their shards. */
-  #tasks(node: PlanNode): ReadonlyArray<Artifacts> {
+  tasksOf(node: PlanNode): ReadonlyArray<Artifacts> {
     const { tasks } = this.#nodes.get(node.id)!
     return this.#keys.taskShards(node).flatMap((shard) => {
       const task = tasks.get(shardId(shard))
@@ -148,8 +148,8 @@ export class Recorder {
   }
 
   #counts(node: PlanNode): Pick<NodeRecord, "rows_in" | "rows_out" | "rejected" | "ports"> {
-    const tasks = this.#tasks(node).map((artifacts) => Object.values(artifacts).map(countsOf))
-    const rowsOf = (port: string) => sum(this.#tasks(node).map((artifacts) => countsOf(artifacts[port]!).rows))
+    const tasks = this.tasksOf(node).map((artifacts) => Object.values(artifacts).map(countsOf))
+    const rowsOf = (port: string) => sum(this.tasksOf(node).map((artifacts) => countsOf(artifacts[port]!).rows))
     const ports = Object.fromEntries(Object.keys(node.ports).map((port) => [port, rowsOf(port)]))
     const rowsOut = tasks.map((counts) =>
       node.operator.kind === "source" ? counts[0]!.rows : sum(counts.map(({ rows }) => rows))
@@ -176,7 +176,7 @@ export class Recorder {
       const rows_in = (artifact?.meta["rows_in"] as number | undefined) ?? 0
       return { op, rows_in, rows_out: 0, rejected: 0, cached, seconds, artifact: artifact?.digest ?? "", ports: {} }
     }
-    const digests = this.#tasks(node).flatMap((artifacts) => Object.values(artifacts).map(({ digest }) => digest))
+    const digests = this.tasksOf(node).flatMap((artifacts) => Object.values(artifacts).map(({ digest }) => digest))
     const digest = digests.length === 1 ? digests[0]! : ended ? keyOf(digests) : ""
     return { op, ...this.#counts(node), cached, seconds, artifact: digest }
   }

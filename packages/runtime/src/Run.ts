@@ -8,13 +8,14 @@
 import { ArtifactStore } from "@bootlace/data"
 import type { CommittedArtifact, Files } from "@bootlace/data"
 import { NodeError, Spans } from "@bootlace/graph"
-import type { DrawnNode, FoldBody, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
+import type { DrawnNode, Plan, RunRecord, Source, SourceBody } from "@bootlace/graph"
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import { runChain } from "./Chain.ts"
 import { sweepCheckpoints } from "./Checkpoint.ts"
+import { checkCounts } from "./CountCheck.ts"
 import { ensureSpace } from "./DiskSpace.ts"
-import { runFold } from "./Fold.ts"
+import { fileContent, runFold } from "./Fold.ts"
 import { callOperator, storing } from "./Guard.ts"
 import { Journal } from "./Journal.ts"
 import type { History } from "./Journal.ts"
@@ -68,10 +69,7 @@ const foldContents = Effect.fnUntraced(function* <R>(layout: Layout, settings: S
   const contents = new Map<string, string>()
   for (const node of layout.plan.nodes) {
     if (node.operator.kind !== "fold") continue
-    const { content } = node.operator.body as FoldBody<unknown, R>
-    if (content === undefined) continue
-    const context = { node: node.id, config: node.config, seed: layout.plan.seed, directory: settings.directory }
-    const hash = yield* callOperator({ node: node.id }, settings.call_timeout, () => content(context))
+    const hash = yield* fileContent<R>({ layout, settings }, node)
     if (hash !== undefined) contents.set(node.id, hash)
   }
   return contents
@@ -213,7 +211,8 @@ const run = Effect.fnUntraced(function* <R>(plan: Plan, options: RunOptions) {
   const onBegin = (history: History): Effect.Effect<void> =>
     (before === undefined ? undefined : options.onResume?.(start.run, history)) ?? Effect.void
   const work = durably({ journal: yield* Journal, run: start.run, plan: plan.hash, onBegin }, stages)
-  return yield* Effect.andThen(work, write("done")).pipe(
+  const counted = Effect.andThen(work, checkCounts(layout, recorder))
+  return yield* Effect.andThen(counted, write("done")).pipe(
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write("failed", explain(exit)))))
   )
 }, Effect.scoped)

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Files } from "@bootlace/data"
+import { readPipeline } from "@bootlace/graph"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-import { readRun } from "../src/index.ts"
-import { calls, resetCalls } from "./operators.ts"
-import { digests, everything, run, temporaryFolder } from "./pipelines.ts"
+import { readRun, runPlan } from "../src/index.ts"
+import { calls, registry, resetCalls, Start } from "./operators.ts"
+import { digests, everything, run, services, temporaryFolder } from "./pipelines.ts"
 
 const simple = `
 version: 1
@@ -93,6 +94,23 @@ describe("Run", () => {
       const record = yield* run(store, renamed)
       assert.isTrue(Object.values(record.nodes).every(({ cached }) => cached))
       assert.isUndefined(calls["Measure.call"])
+    })
+  )
+
+  it.effect("R112: refuses what a fold made of files that are not those of its key any more", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const content = () => Effect.sync(() => (looks++ === 0 ? "before" : "after"))
+      const Changing = { ...Start, body: { ...Start.body, content } }
+      const yaml = "version: 1\nname: changing\nseed: 1\nnodes:\n  start: { op: Start, path: files }\n"
+      const plan = yield* Effect.orDie(
+        readPipeline(yaml, { file: "changing.yaml", registry: { ...registry, Start: Changing } })
+      )
+      const store = yield* temporaryFolder
+      const error = yield* Effect.flip(runPlan(plan)).pipe(Effect.provide(services(store)))
+      assert.deepStrictEqual([error.code, error.node], ["R112", "start"])
+      assert.include(error.message, "its files changed while they were read")
+      assert.isEmpty(readdirSync(join(store, "artifacts")))
     })
   )
 })
