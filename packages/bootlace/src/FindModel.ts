@@ -2,10 +2,11 @@
  * A trained model by where it is: a node of a run (`latest`, an id or its beginning) or a folder, our own or one of transformers
  * or open_clip.
  */
-import { ArtifactStore, Files, hashFile, sha256 } from "@bootlace/data"
+import { ArtifactStore, defaultLimits, Files, openSafetensors, parseJson, sha256 } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { Artifact, ArtifactWriter, RunRecord } from "@bootlace/graph"
-import { CheckpointError, readCheckpointFolder, readModel, writeModel } from "@bootlace/operators"
+import { modelFromConfig, tokenizerOf } from "@bootlace/models"
+import { CheckpointError, readCheckpointFolder, writeModel } from "@bootlace/operators"
 import { Effect } from "effect"
 import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
@@ -36,38 +37,87 @@ const isFile = (path: string): Promise<boolean> =>
 const isModelFolder = (path: string): Effect.Effect<boolean> =>
   Effect.promise(async () => (await isFile(join(path, "config.json"))) || isFile(join(path, "open_clip_config.json")))
 
+const weightsFile = "model.safetensors"
+
+/**
+ * Weights that were read to hash them, for the first who asks: loading a model takes over the memory that they are in. Whoever
+ * asks again has them read anew, and compared.
+ */
+const handedOver = (
+  folder: string,
+  first: Uint8Array,
+  again: Effect.Effect<Uint8Array, { readonly message: string }>
+) => {
+  const digest = sha256(first)
+  let held: Uint8Array | undefined = first
+  const fail = (detail: string): NodeError => new NodeError({ code: "R401", node: "model", detail })
+  const take = Effect.gen(function* () {
+    const bytes = held ?? (yield* Effect.mapError(again, ({ message }) => fail(message)))
+    if (held === undefined && sha256(bytes) !== digest) return yield* fail(`${folder} changed while it was used`)
+    held = undefined
+    return bytes
+  })
+  return { digest, take }
+}
+
+const readingFile = (path: string) =>
+  Effect.tryPromise({
+    try: async (): Promise<Uint8Array> => await readFile(path),
+    catch: (cause) => new NodeError({ code: "R401", node: "model", detail: (cause as Error).message })
+  })
+
+/** Whether the files are those that a training writes; of the weights only the header is read. */
+const areOurs = Effect.fnUntraced(function* (folder: string) {
+  const config = yield* readingFile(join(folder, "config.json"))
+  const vocabulary = new TextDecoder().decode(yield* readingFile(join(folder, "vocab.txt")))
+  const { shapes } = yield* Effect.try(() => {
+    const model = modelFromConfig(parseJson(config, defaultLimits, { file: "config.json" }))
+    tokenizerOf(model, vocabulary, { literal: true })
+    return model
+  })
+  const { tensors } = yield* openSafetensors(join(folder, weightsFile))
+  const isOurs = ([name, shape]: readonly [string, ReadonlyArray<number>]): boolean => {
+    const found = tensors.get(name)
+    return found?.dtype === "F32" && found.shape.join() === shape.join()
+  }
+  return Object.keys(shapes).length === tensors.size && Object.entries(shapes).every(isOurs)
+}, Effect.scoped)
+
 /** Files of a folder as an artifact: its digest is that of its weights. */
 const filesModel = Effect.fnUntraced(function* (folder: string) {
   const files = yield* Effect.promise(() => readdir(folder))
-  const read = (name: string) =>
-    Effect.tryPromise({
-      try: async (): Promise<Uint8Array> => await readFile(join(folder, name)),
-      catch: (cause) => new NodeError({ code: "R401", node: "model", detail: (cause as Error).message })
-    })
-  const artifact: Artifact = { type: "model", digest: yield* hashFile(join(folder, "model.safetensors")), files, read }
-  // Read once to see whether these are our own files.
-  yield* readModel("model", artifact)
+  const reading = readingFile(join(folder, weightsFile))
+  const { digest, take } = handedOver(folder, yield* reading, reading)
+  const read = (name: string) => (name === weightsFile ? take : readingFile(join(folder, name)))
+  const artifact: Artifact = { type: "model", digest, files, read }
   return { artifact, missing: [] } satisfies FoundModel
 })
 
 /** A folder of transformers or open_clip, in our own files. */
 const checkpointModel = Effect.fnUntraced(function* (folder: string) {
-  const { model, weights, vocabulary, missing } = yield* readCheckpointFolder(folder)
+  const { model, weights, file, vocabulary, missing } = yield* readCheckpointFolder(folder)
   if (vocabulary === undefined) return yield* usage(`error: ${folder} has no tokenizer`)
   const files = new Map<string, Uint8Array>()
   const write: ArtifactWriter["write"] = (name, bytes) =>
-    Effect.sync(() => void files.set(name, bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes)))
+    Effect.sync(() => {
+      if (bytes instanceof Uint8Array) files.set(name, bytes)
+    })
   yield* writeModel({ write }, { model, weights, vocabulary })
-  // A copy: loading a model takes over the memory that it is read into.
-  const read = (name: string) => Effect.sync(() => new Uint8Array(files.get(name)!))
-  const digest = sha256(files.get("model.safetensors")!)
-  const artifact: Artifact = { type: "model", digest, files: [...files.keys()], read }
+  const reading = readCheckpointFolder(folder).pipe(
+    Effect.map((again) => again.file),
+    Effect.provide(Files.layer)
+  )
+  const { digest, take } = handedOver(folder, file, reading)
+  const read = (name: string) => (name === weightsFile ? take : Effect.sync(() => new Uint8Array(files.get(name)!)))
+  const artifact: Artifact = { type: "model", digest, files: [...files.keys(), weightsFile], read }
   return { artifact, missing } satisfies FoundModel
 })
 
 const folderModel = (folder: string) =>
-  filesModel(folder).pipe(
-    Effect.catch(() => checkpointModel(folder)),
+  Effect.orElseSucceed(areOurs(folder), () => false).pipe(
+    Effect.flatMap((ours): Effect.Effect<FoundModel, unknown, Files> =>
+      ours ? filesModel(folder) : checkpointModel(folder)
+    ),
     Effect.mapError((error) => (error instanceof CheckpointError ? usage(`error: ${error.message}`) : error)),
     Effect.provide(Files.layer)
   )

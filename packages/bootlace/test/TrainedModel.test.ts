@@ -1,8 +1,10 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Effect } from "effect"
 import { execFileSync, spawnSync } from "node:child_process"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { findModel } from "../src/FindModel.ts"
 import { open } from "../src/index.ts"
 import type { TrainedModel } from "../src/index.ts"
 
@@ -120,6 +122,20 @@ describe("open", () => {
       )
     } finally {
       await captioner.close()
+    }
+  })
+
+  it("hands the weights over once, and knows when they have changed since", async () => {
+    for (const name of ["exported", "captioner"]) {
+      const { artifact } = await Effect.runPromise(findModel("none", join(folder, name), undefined))
+      const take = () => Effect.runPromise(artifact.read("model.safetensors"))
+      const first = await take()
+      assert.isTrue(Buffer.from(first).equals(await take()))
+      const file = join(folder, name, "model.safetensors")
+      const bytes = readFileSync(file)
+      bytes[bytes.length - 4]! ^= 1
+      writeFileSync(file, bytes)
+      assert.match(await rejection(take()), /R401.* changed while it was used/)
     }
   })
 

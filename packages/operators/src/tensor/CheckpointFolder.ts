@@ -4,12 +4,11 @@
  *   config.json + model.safetensors, or model.safetensors.index.json and its shards        transformers
  *   open_clip_config.json + open_clip_model.safetensors                                    open_clip
  *
- * Weights are read tensor by tensor, each straight into the array that the engine gets, so the peak is little more than the
- * weights in float32. Pickled files (.bin, .pt) run code when they are opened and are never read.
+ * Weights are read tensor by tensor into one buffer, so the peak is little more than the weights in float32. Pickled files (.bin, .pt) run code when they are opened and are never read.
  */
 import { defaultLimits, Files, hashFile, keyOf, openSafetensors, parseJson } from "@bootlace/data"
 import type { DataError, Limits, Safetensors } from "@bootlace/data"
-import type { HostTensor, HostTensors } from "@bootlace/engine"
+import type { HostTensors } from "@bootlace/engine"
 import { planHuggingFace, planOpenClip } from "@bootlace/models"
 import type { CheckpointPlan, Model, Tokenizer, WeightSource } from "@bootlace/models"
 import { Effect } from "effect"
@@ -17,11 +16,14 @@ import { join } from "node:path"
 import { attemptCheckpoint, CheckpointError } from "./CheckpointError.ts"
 import { readTokenizer, tokenizerFiles } from "./CheckpointTokenizer.ts"
 import type { CheckpointFormat } from "./CheckpointTokenizer.ts"
+import { openTensorFile } from "./TensorFile.ts"
 
 export interface CheckpointFolder {
   readonly format: CheckpointFormat
   readonly model: Model
   readonly weights: HostTensors
+  /** The same memory as a safetensors file of ours. */
+  readonly file: Uint8Array<ArrayBuffer>
   /** Undefined where the folder has no tokenizer files. */
   readonly tokenizer: Tokenizer | undefined
   /** What `tokenizerOf` makes the same tokenizer of; undefined where no such text says it. */
@@ -144,8 +146,7 @@ const readWeight = Effect.fnUntraced(function* (
     })
   }
   const data = yield* shard.float32(source.tensor, source.rows)
-  const oriented = source.transposed === true ? transpose(data, stored[0]!, stored[1]!) : data
-  return { shape: wanted, dtype: "float32", data: oriented } satisfies HostTensor
+  return source.transposed === true ? transpose(data, stored[0]!, stored[1]!) : data
 })
 
 const readWeights = Effect.fnUntraced(function* (
@@ -153,14 +154,13 @@ const readWeights = Effect.fnUntraced(function* (
   { model, sources, missing }: CheckpointPlan,
   shards: Shards
 ) {
-  const weights: Record<string, HostTensor> = {}
+  const { file, tensors } = openTensorFile(model.shapes)
   for (const [name, shape] of Object.entries(model.shapes)) {
     const source = sources[name]
-    if (source !== undefined) weights[name] = yield* readWeight(folder, name, shape, source, shards)
+    if (source !== undefined) tensors[name]!.data.set(yield* readWeight(folder, name, shape, source, shards))
   }
-  for (const [name, data] of Object.entries(model.init(0, missing)))
-    weights[name] = { shape: model.shapes[name]!, dtype: "float32", data }
-  return weights as HostTensors
+  for (const [name, data] of Object.entries(model.init(0, missing))) tensors[name]!.data.set(data)
+  return { file, weights: tensors }
 })
 
 const formats = {
@@ -210,12 +210,13 @@ export const readCheckpointFolder = (
         ? yield* readJson(folder, "preprocessor_config.json", limits)
         : undefined
       const plan = yield* attemptCheckpoint(folder, () => planOf(config, shards.keys(), settings))
-      const weights = yield* readWeights(folder, plan, shards)
+      const { weights, file } = yield* readWeights(folder, plan, shards)
       const text = yield* readTokenizer(folder, names, format, limits)
       return {
         format,
         model: plan.model,
         weights,
+        file,
         tokenizer: text?.tokenizer,
         vocabulary: text?.vocabulary,
         missing: plan.missing

@@ -25,6 +25,35 @@ export const encodeTensors = (tensors: HostTensors): Uint8Array<ArrayBuffer> => 
   return bytes
 }
 
+const elements = (shape: ReadonlyArray<number>): number => shape.reduce((size, side) => size * side, 1)
+
+/**
+ * The file of float32 tensors that are still to be filled in, and the tensors, which are parts of it: what is read into them one
+ * by one is a file already, and in memory once.
+ */
+export const openTensorFile = (shapes: Readonly<Record<string, ReadonlyArray<number>>>) => {
+  const names = Object.keys(shapes).toSorted()
+  const total = 4 * names.reduce((sum, name) => sum + elements(shapes[name]!), 0)
+  const tensorsAt = (buffer: ArrayBuffer, start: number): HostTensors => {
+    let at = start
+    const tensors: Record<string, HostTensor> = {}
+    for (const name of names) {
+      const shape = shapes[name]!
+      const data = new Float32Array(buffer, at, elements(shape))
+      at += data.byteLength
+      tensors[name] = { dtype: "float32", shape, data }
+    }
+    return tensors
+  }
+  // Only the sizes make the header: this memory is never touched.
+  const [prefix, header] = tensorParts(tensorsAt(new ArrayBuffer(total), 0))
+  const start = prefix!.length + header!.length
+  const file = new Uint8Array(start + total)
+  file.set(prefix!)
+  file.set(header!, prefix!.length)
+  return { file, tensors: tensorsAt(file.buffer, start) }
+}
+
 const decode = (name: string, { dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor => {
   const { buffer, byteOffset, byteLength } = bytes
   switch (dtype) {

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { decodeTensors, encodeTensors } from "../../src/tensor/TensorFile.ts"
+import { decodeTensors, encodeTensors, openTensorFile } from "../../src/tensor/TensorFile.ts"
 
 const float32 = fc
   .array(fc.float({ noNaN: true }), { maxLength: 12 })
@@ -30,5 +30,19 @@ describe("tensor files", () => {
     for (let length = 0; length < bytes.length; length++) {
       expect(() => decodeTensors(bytes.subarray(0, length), "weights")).toThrow(/weights/)
     }
+  })
+
+  it("that are filled in afterwards are the file that the tensors make", () => {
+    const { file, tensors } = openTensorFile({ b: [2, 2], a: [3], "c.d": [] })
+    tensors["a"]!.data.set([1, 2, 3])
+    tensors["b"]!.data.set([4, 5, 6, 7])
+    tensors["c.d"]!.data.set([8])
+    const apart = {
+      "c.d": { shape: [], dtype: "float32" as const, data: Float32Array.of(8) },
+      a: { shape: [3], dtype: "float32" as const, data: Float32Array.of(1, 2, 3) },
+      b: { shape: [2, 2], dtype: "float32" as const, data: Float32Array.of(4, 5, 6, 7) }
+    }
+    expect(file).toEqual(encodeTensors(apart))
+    expect(tensors).toEqual(apart)
   })
 })
