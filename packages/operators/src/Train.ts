@@ -13,6 +13,7 @@ import type { NodeSpec } from "@bootlace/graph"
 import { Effect } from "effect"
 import { microBatchRefusal } from "./tensor/CachedTraining.ts"
 import { readModel } from "./tensor/ModelArtifact.ts"
+import { misfits } from "./tensor/TrainCheck.ts"
 import { objectives, TrainConfig } from "./tensor/TrainConfig.ts"
 import type { Objective } from "./tensor/TrainConfig.ts"
 import { microBatchSize } from "./tensor/TrainingFeed.ts"
@@ -90,7 +91,8 @@ export const Train = Operator.train({
         : microBatchRefusal(training.graph.nodes, training.architecture)
     return [
       ...short.map((key) => ({ path: [key], message: `stands for a graph; this node has one of its own` })),
-      ...(refusal === undefined ? [] : [{ path: ["micro_batch_size"], message: refusal }])
+      ...(refusal === undefined ? [] : [{ path: ["micro_batch_size"], message: refusal }]),
+      ...misfits(config, training)
     ]
   },
   body: {

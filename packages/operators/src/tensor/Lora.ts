@@ -44,12 +44,15 @@ export interface Lora {
   readonly initial: HostTensors
 }
 
+/** Whether a weight is that of a linear layer. */
+export const isLinear = (shapes: Model["shapes"], name: string): boolean =>
+  name.endsWith(".weight") && shapes[name]!.length === 2 && !name.includes("embedding")
+
 /** Weights of linear layers whose name is or ends with one of `targets`. */
 const linearWeights = ({ shapes }: Model, target: string): ReadonlyArray<string> =>
   Object.keys(shapes).filter((name) => {
     const layer = name.replace(/\.weight$/, "")
-    const isLinear = layer !== name && shapes[name]!.length === 2 && !layer.includes("embedding")
-    return isLinear && (layer === target || layer.endsWith(`.${target}`))
+    return isLinear(shapes, name) && (layer === target || layer.endsWith(`.${target}`))
   })
 
 const initialOf = ({ shapes }: Model, { weight, down, up }: Adapter, rank: number, seed: number): HostTensors => {

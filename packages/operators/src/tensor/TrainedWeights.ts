@@ -18,7 +18,7 @@ export interface WeightSelection {
 }
 
 /** By the first part of a weight's name, in CLIP, BLIP and SigLIP. */
-const towers: Readonly<Record<string, ReadonlyArray<string>>> = {
+export const towers: Readonly<Record<string, ReadonlyArray<string>>> = {
   image: ["vision_model", "visual_projection", "vision_proj"],
   text: ["text_model", "text_projection", "text_encoder", "text_proj"]
 }

@@ -1,0 +1,67 @@
+/** What `check` says of a training whose config can't fit the architecture of its model. */
+import { readPipeline } from "@bootlace/graph"
+import { Effect, Result } from "effect"
+import { describe, expect, it } from "vitest"
+import { operators } from "../src/index.ts"
+
+const pipeline = (architecture: string, more: string): string => `version: 1
+name: fits
+seed: 1
+models:
+  start: { architecture: ${architecture}, preset: nano, vocabulary: vocabulary }
+nodes:
+  pairs: { op: ReadPairs, path: data }
+  vocabulary: { op: BuildVocabulary, in: { text: pairs.text } }
+  train:
+    op: Train
+    init: start
+    in: { pairs: pairs.pairs }
+    objectives: [itc]
+    steps: 1
+    ${more}
+`
+
+/** Code and place of each mistake, or nothing. */
+const said = (architecture: string, more: string): string => {
+  const reading = readPipeline(pipeline(architecture, more), { file: "fits.yaml", registry: operators })
+  const result = Effect.runSync(Effect.result(reading))
+  return Result.isFailure(result) ? result.failure.message : "fine"
+}
+
+describe("a training's config", () => {
+  it.each([
+    ["clip", "freeze: [image]"],
+    ["blip", "freeze: [text, vision_model.encoder.layers.3]"],
+    ["siglip", "freeze: [text_model]"],
+    ["clip", "lora: { targets: [q_proj, layers.1.mlp.fc1] }"],
+    ["blip", "lora: { targets: [qkv, query] }"],
+    ["clip", "patch_dropout: 0.5"]
+  ])("of %s may say %s", (architecture, more) => {
+    expect(said(architecture, more)).toBe("fine")
+  })
+
+  it.each([
+    [
+      "clip",
+      "freeze: [vision]",
+      /error\[V121\].* fits\.yaml:15:5\n[^]*no weight of a clip model is named vision; .*vision_model/
+    ],
+    [
+      "blip",
+      "lora: { targets: [q_prj] }",
+      /error\[V121\].* fits\.yaml:15:13\n[^]*no linear layer of a blip model is named q_prj/
+    ],
+    [
+      "siglip",
+      "patch_dropout: 0.5",
+      /error\[V121\][^]*patch_dropout needs an image tower with a class token: clip or blip/
+    ]
+  ])("of %s may not say %s", (architecture, more, words) => {
+    expect(said(architecture, more)).toMatch(words)
+  })
+
+  it("with lora freezes nothing", () => {
+    const both = "lora: { rank: 2 }\n    freeze: [image]"
+    expect(said("clip", both)).toMatch(/error\[V121\].* fits\.yaml:16:5\n[^]*with lora every weight is frozen/)
+  })
+})
