@@ -72,7 +72,7 @@ const optionsOf = (decode: Decode, model: BlipModel, tokenizer: Tokenizer) => {
 
 export const Captioner = drivenMap({
   name: "Captioner",
-  version: 3,
+  version: 4,
   description: "Writes a caption for each image.",
   config: Schema.Struct({
     batch_size: batchSize,

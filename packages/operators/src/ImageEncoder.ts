@@ -36,7 +36,7 @@ const normalized = (embeds: HostTensor, width: number): HostTensor => ({
 
 export const ImageEncoder = tensorMap({
   name: "ImageEncoder",
-  version: 2,
+  version: 3,
   description: "Embeds images with the model's vision tower.",
   config: Schema.Struct({
     normalize,

@@ -117,7 +117,7 @@ const openModel = Effect.fnUntraced(function* (node: string, artifact: Artifact 
 
 export const RerankedRecall = Operator.fold({
   name: "RerankedRecall",
-  version: 2,
+  version: 3,
   description: "Recall at 1, 5 and 10 both ways, ITC's nearest re-scored by ITM.",
   config,
   model: ["blip"],

@@ -1,6 +1,7 @@
 /**
  * Which rows of a batch run together, so that little of a run is padding and no image is read twice.
  *
+ *   image                       rows as they come, fewer at a time the more tokens an image has
  *   text in, text alone         rows whose texts are padded to the same length
  *   image_tokens [U, N, D]      with `sharesImages`: each image once, with G of its texts side by side; [U G, T] texts
  *   anything else               rows as they come
@@ -124,9 +125,23 @@ const planOf = (at: Rows, images: ReadonlyArray<ReadonlyArray<number>>, G: numbe
   return { calls, cost }
 }
 
+/** Image tokens of one call: of 64 images in 14 x 14 patches. So its memory has a bound, whatever the resolution. */
+const tokensAtOnce = 64 * 197
+
+/** The last call is filled up to a power of two: one image costs as much as two, and there are few shapes. */
+const imageCalls = ({ rows, model, batch_size }: Rows): ReadonlyArray<Call> => {
+  const tokens = model?.model.image_tokens[0] ?? 1
+  const full = Math.min(batch_size, Math.max(2, 2 ** Math.floor(Math.log2(tokensAtOnce / tokens))))
+  return chunks([...rows.keys()], full).map((some) => {
+    const all = filled(some, Math.min(full, Math.max(2, 2 ** Math.ceil(Math.log2(some.length)))))
+    return { rows: all, images: all }
+  })
+}
+
 /** The calls for all rows: of those with 1, 2, 4, ... texts of an image side by side the cheapest. */
 export const callsFor = (at: Rows): ReadonlyArray<Call> => {
   if (at.rows.length === 0) return []
+  if (namesOf(at.inputs, "image").length > 0) return imageCalls(at)
   const images = at.sharesImages === true ? rowsByImage(at) : Array.from(at.rows.keys(), (row) => [row])
   const most = Math.min(at.batch_size, Math.max(...images.map((rows) => rows.length)))
   let best = planOf(at, images, 1)

@@ -38,7 +38,7 @@ import type {
 
 /** Every tensor operator's config has it. */
 export const batchSize = Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 4096 }))
-  .annotate({ description: "rows of one run of the program; the last bits of a row can depend on it" })
+  .annotate({ description: "rows of one run of the program at most; the last bits of a row can depend on it" })
   .pipe(Schema.withDecodingDefaultKey(Effect.succeed(64)))
 
 export const normalize = Schema.Boolean.annotate({ description: "scale embeddings to unit length" }).pipe(

@@ -71,4 +71,20 @@ describe("callsFor", () => {
     ])
     expect(calls.map((call) => call.images)).toEqual(calls.map((call) => call.rows))
   })
+
+  it.each([
+    // [tokens, batch_size, rows] to the sizes of the calls
+    [197, 64, 130, [64, 64, 2]],
+    [577, 64, 40, [16, 16, 8]],
+    [577, 64, 1, [2]],
+    [50, 48, 61, [48, 16]],
+    [50, 6, 11, [6, 6]],
+    [60_000, 64, 3, [2, 2]]
+  ])("takes images of %i tokens, batch_size %i, %i rows, in calls of %j", (tokens, batch_size, count, sizes) => {
+    const rows = rowsOf(Array.from({ length: count }, (_, image) => ({ image, length: 0 })))
+    const large = { model: { ...model.model, image_tokens: [tokens, 8] } } as unknown as OpenModel
+    const calls = callsFor({ rows, inputs: { image: "image" }, model: large, batch_size })
+    expect(calls.map((call) => call.rows.length)).toEqual(sizes)
+    expect(firstTimes(calls)).toEqual([...rows.keys()])
+  })
 })
