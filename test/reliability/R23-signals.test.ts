@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { assert, describe, it } from "vitest"
 import { artifactsOf, bin, emptyFolder, root, runJson } from "../bootlace.ts"
-import { chances, figure, patience, times } from "./torture.ts"
+import { atLength, chances, figure, patience } from "./torture.ts"
 
 const pipeline = join(root, "pipelines/micro/capfilt.yaml")
 const argumentsOf = (store: string) => [pipeline, "--store", store, "--threads", "1", "--set", "steps=16"]
@@ -90,10 +90,10 @@ describe("a run that is told to stop", () => {
     async () => {
       const expected = artifactsOf(await runJson(argumentsOf(emptyFolder())))
       let store = emptyFolder()
+      const moments = atLength(3, 20)
       const figures: Array<string> = []
       for (const [way, { code, disturb }] of Object.entries(ways)) {
         const chance = chances("R23", way)
-        const moments = times(3)
         let [slowest, finished] = [0, 0]
         for (let n = 0; n < moments; n++) {
           const ended = await disturbed(store, chance() * 1200, disturb)
@@ -111,13 +111,18 @@ describe("a run that is told to stop", () => {
         assert.isBelow(finished, moments, way)
         figures.push(`${way} ${moments} times, exit ${code}, ${slowest.toFixed(2)} s at most`)
       }
-      const seconds = await orphaned(store, 300)
+      const chance = chances("R23", "orphaned")
+      let alone = 0
+      for (let n = 0; n < moments; n++) alone = Math.max(alone, await orphaned(store, chance() * 600))
       const resumed = await runJson(argumentsOf(store))
       assert.deepStrictEqual(artifactsOf(resumed), expected)
       assert.deepStrictEqual(readdirSync(join(store, "tmp")), [])
       assert.deepStrictEqual(readdirSync(join(store, "locks")), [])
-      figure("R23", `${figures.join("; ")}; parent killed, gone after ${seconds.toFixed(2)} s; 0 ended differently`)
+      figure(
+        "R23",
+        `${figures.join("; ")}; parent killed ${moments} times, gone after ${alone.toFixed(2)} s at most; 0 ended differently`
+      )
     },
-    patience(300_000)
+    patience(1_200_000)
   )
 })

@@ -18,6 +18,11 @@ const scale = kills / 50
 /** How often, where `usual` is enough for every push. */
 export const times = (usual: number): number => Math.max(1, Math.round(usual * scale))
 
+const isTorture = process.env["BOOTLACE_TORTURE_KILLS"] !== undefined
+
+/** How often, where every push has time for `usual` only and `npm run torture` does it `full` times, or more. */
+export const atLength = (usual: number, full: number): number => (isTorture ? times(full) : usual)
+
 /** Milliseconds that a test may take. */
 export const patience = (usual: number): number => usual * Math.max(1, scale)
 
