@@ -1,5 +1,8 @@
 /** The options of a command, as handlers get them: plain values, nothing of the parser. */
-import type { Executor, Precision } from "@bootlace/engine"
+import type { Executor, OnnxPrecision, Precision } from "@bootlace/engine"
+
+/** What engines compute matrix products in: not each in each. */
+export type RunPrecision = Precision | OnnxPrecision
 
 export interface PipelineOptions {
   readonly file: string
@@ -15,7 +18,7 @@ export interface PipelineOptions {
 export interface RunOptions extends PipelineOptions {
   readonly threads: number | undefined
   readonly engine: Executor["name"]
-  readonly precision: Precision
+  readonly precision: RunPrecision
   readonly store: string
   readonly json: boolean
   readonly events: string | undefined

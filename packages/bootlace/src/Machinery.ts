@@ -1,7 +1,7 @@
 /** The services of a run: store, engine, loaded models, progress. Imported only by commands that run something. */
 import { ArtifactStore, Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
-import type { EngineError, Executor, Precision } from "@bootlace/engine"
+import type { EngineError, Executor, OnnxPrecision, Precision } from "@bootlace/engine"
 import { LoadedModels } from "@bootlace/operators"
 import { Progress } from "@bootlace/runtime"
 import { Effect, Layer, Logger } from "effect"
@@ -9,6 +9,7 @@ import { stat } from "node:fs/promises"
 import { availableParallelism } from "node:os"
 import { usage } from "./Failure.ts"
 import type { Failure } from "./Failure.ts"
+import type { RunPrecision } from "./Invocation.ts"
 
 /** Small models gain nothing from more threads, and results are equal bit by bit only at equal thread counts. */
 export const defaultThreads = Math.min(4, availableParallelism())
@@ -25,19 +26,30 @@ export const existingStore = (root: string) =>
     })
   )
 
+const isOnnx = (precision: RunPrecision): precision is OnnxPrecision => precision !== "bf16"
+const isTensorflow = (precision: RunPrecision): precision is Precision => precision !== "int8"
+
+const mismatch = (engine: Executor["name"], precision: RunPrecision, others: string) => {
+  const message = `error: --precision ${precision} doesn't go with --engine ${engine}, which computes in ${others}`
+  return Layer.effect(Engine, Effect.fail(usage(message)))
+}
+
 const engineLayer = ({
   engine,
-  threads,
+  threads = defaultThreads,
   precision = "fp32",
   profileFolder: profile
 }: EngineOptions): Layer.Layer<Engine, EngineError | Failure> => {
-  if (engine === "tensorflow") return Engine.tensorflow({ precision })
-  if (precision !== "fp32") {
-    const message = `error: --precision ${precision} needs --engine tensorflow; ${engine} computes in fp32`
-    return Layer.effect(Engine, Effect.fail(usage(message)))
+  switch (engine) {
+    case "tensorflow":
+      return isTensorflow(precision) ? Engine.tensorflow({ precision }) : mismatch(engine, precision, "fp32 or bf16")
+    case "onnx":
+      return isOnnx(precision)
+        ? Engine.onnx({ threads, precision, ...(profile === undefined ? {} : { profile }) })
+        : mismatch(engine, precision, "fp32 or int8")
+    case "eager":
+      return precision === "fp32" ? Engine.eager() : mismatch(engine, precision, "fp32")
   }
-  if (engine === "eager") return Engine.eager()
-  return Engine.onnx({ threads: threads ?? defaultThreads, ...(profile === undefined ? {} : { profile }) })
 }
 
 /** Log messages go to stderr: stdout is for results. */
@@ -46,7 +58,7 @@ const logs = Layer.succeed(Logger.LogToStderr, true)
 interface EngineOptions {
   readonly engine: Executor["name"]
   readonly threads: number | undefined
-  readonly precision?: Precision
+  readonly precision?: RunPrecision
   /** A folder for the times of kernels, which the onnx engine gives. */
   readonly profileFolder?: string | undefined
 }

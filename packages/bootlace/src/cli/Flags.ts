@@ -27,9 +27,9 @@ export const engine = Flag.Literals("engine", ["onnx", "tensorflow", "eager"]).p
   Flag.withDefault("onnx" as const),
   told("what runs tensors (default onnx)")
 )
-export const precision = Flag.Literals("precision", ["fp32", "bf16"]).pipe(
+export const precision = Flag.Literals("precision", ["fp32", "bf16", "int8"]).pipe(
   Flag.withDefault("fp32" as const),
-  told("of matrix products; bf16 only with --engine tensorflow (default fp32)")
+  told("of matrix products (default fp32); bf16 with tensorflow; int8 with onnx, where nothing is trained")
 )
 export const threads = optional(wholeFrom("threads", 1)).pipe(
   told("threads of the engine; part of what makes results equal bit by bit")

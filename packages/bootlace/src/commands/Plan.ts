@@ -1,14 +1,14 @@
 /** `bootlace plan`: per node whether it is cached or will run, why, and what it took last time. */
 import type { Files } from "@bootlace/data"
 import { Engine } from "@bootlace/engine"
-import type { Executor, Precision } from "@bootlace/engine"
+import type { Executor } from "@bootlace/engine"
 import { printPipeline, specOf } from "@bootlace/graph"
 import type { LoadedModels } from "@bootlace/operators"
 import { duration } from "@bootlace/report"
 import { explainPlan } from "@bootlace/runtime"
 import type { NodePlan } from "@bootlace/runtime"
 import { Effect } from "effect"
-import type { PipelineOptions } from "../Invocation.ts"
+import type { PipelineOptions, RunPrecision } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import type { LoadedPipeline } from "../LoadPipeline.ts"
 import { machinery } from "../Machinery.ts"
@@ -18,7 +18,7 @@ import { table } from "../Table.ts"
 export interface PlanCommand extends PipelineOptions {
   readonly store: string
   readonly engine: Executor["name"]
-  readonly precision: Precision
+  readonly precision: RunPrecision
   readonly threads: number | undefined
   readonly expand: boolean
   readonly json: boolean
