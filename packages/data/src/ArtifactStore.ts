@@ -8,15 +8,15 @@
  * flush the parent. A process killed at any point leaves either the whole artifact or none. The first artifact of a key stays:
  * another process that commits the same key gets the first one back.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { createHash, randomUUID } from "node:crypto"
-import { hostname } from "node:os"
 import { dirname, join, resolve } from "node:path"
-import { sha256 } from "./Canonical.ts"
 import { attempt, DataError } from "./DataError.ts"
 import { Files, hashFile, writeFile } from "./Files.ts"
 import type { FilesShape } from "./Files.ts"
+import { hostId, sweep } from "./Leftovers.ts"
+import type { SweepOptions } from "./Leftovers.ts"
 import { makeManifest, manifestName, parseManifest } from "./Manifest.ts"
 import type { Manifest, ManifestFile, Meta } from "./Manifest.ts"
 
@@ -93,39 +93,7 @@ const ensureFolder = (files: FilesShape, path: string): Effect.Effect<void, Data
 
 const corrupted = (file: string, detail: string): DataError => new DataError({ code: "Corrupted", file, detail })
 
-interface Options {
-  /** Whether a process of this machine lives: its leftovers stay. */
-  readonly isAlive?: (pid: number) => boolean
-}
-
-const processIsAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
-/** Names in tmp are `<host>-<pid>-<random>`: a start sweeps what dead processes of this machine left behind. */
-const hostId = sha256(hostname()).slice(0, 8)
-const week_ms = 7 * 24 * 3600 * 1000
-
-const isStale = (name: string, modified: number, now: number, isAlive: (pid: number) => boolean): boolean => {
-  const [host, pid] = name.split("-")
-  if (host === hostId) return !isAlive(Number(pid))
-  return now - modified > week_ms
-}
-
-const sweep = Effect.fnUntraced(function* (tmp: string, isAlive: (pid: number) => boolean) {
-  const files = yield* Files
-  const now = yield* Clock.currentTimeMillis
-  for (const name of yield* files.list(tmp)) {
-    const stat = yield* files.stat(join(tmp, name))
-    if (stat !== undefined && isStale(name, stat.modified, now, isAlive)) yield* files.remove(join(tmp, name))
-  }
-})
-
-const make = Effect.fnUntraced(function* (folder: string, options: Options) {
+const make = Effect.fnUntraced(function* (folder: string, options: SweepOptions) {
   const root = resolve(folder)
   const files = yield* Files
   const provided = <A, E>(effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
@@ -134,7 +102,7 @@ const make = Effect.fnUntraced(function* (folder: string, options: Options) {
   const tmp = join(root, "tmp")
   yield* ensureFolder(files, artifacts)
   yield* ensureFolder(files, tmp)
-  yield* sweep(tmp, options.isAlive ?? processIsAlive)
+  yield* sweep(tmp, options)
 
   const folderOf = (key: string): string => join(artifacts, key)
   // A seeded Random must not give two drafts one name, so this is the one place that asks the system for chance.
@@ -296,6 +264,6 @@ export class ArtifactStore extends Context.Service<ArtifactStore, ArtifactStoreS
   "@bootlace/data/ArtifactStore"
 ) {
   /** A store at a folder, which is created; sweeps leftovers of dead processes. */
-  static readonly layer = (root: string, options: Options = {}): Layer.Layer<ArtifactStore, DataError, Files> =>
+  static readonly layer = (root: string, options: SweepOptions = {}): Layer.Layer<ArtifactStore, DataError, Files> =>
     Layer.effect(ArtifactStore, make(root, options))
 }

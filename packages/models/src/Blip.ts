@@ -27,7 +27,7 @@ import { initBlip } from "./Init.ts"
 import { causalMask, dim, firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import { lmHead, lmHeadShapes } from "./LMHead.ts"
 import type { BlipModel, ImageFeatures, Shapes, States, TokenTensors, Weights } from "./Model.ts"
-import { IMAGE_MEAN, IMAGE_STD } from "./Preprocess.ts"
+import { clipColours, preprocessOf } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
 import { numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
@@ -121,13 +121,7 @@ export const blipModel = (config: BlipConfig): BlipModel => {
   return {
     architecture: "blip",
     config,
-    preprocess: {
-      image_size: vision_config.image_size,
-      image_mean: config.image_mean ?? IMAGE_MEAN,
-      image_std: config.image_std ?? IMAGE_STD,
-      resize: "square",
-      ...(config.image_processor && { processor: config.image_processor })
-    },
+    preprocess: preprocessOf(config, "square", clipColours),
     max_text_length: config.max_text_length,
     text_padding: "hidden",
     vocab_size: text_config.vocab_size,

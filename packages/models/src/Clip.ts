@@ -16,7 +16,7 @@ import type { ClipConfig, ClipTextConfig, VisionConfig } from "./Config.ts"
 import { initClip } from "./Init.ts"
 import { firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import type { ClipModel, Shapes, States, TokenTensors, Weights } from "./Model.ts"
-import { IMAGE_MEAN, IMAGE_STD } from "./Preprocess.ts"
+import { clipColours, preprocessOf } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
 import { numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
@@ -60,13 +60,7 @@ export const clipModel = (config: ClipConfig): ClipModel => {
   return {
     architecture: "clip",
     config,
-    preprocess: {
-      image_size: vision_config.image_size,
-      image_mean: config.image_mean ?? IMAGE_MEAN,
-      image_std: config.image_std ?? IMAGE_STD,
-      resize: "shortest_side_center_crop",
-      ...(config.image_processor && { processor: config.image_processor })
-    },
+    preprocess: preprocessOf(config, "shortest_side_center_crop", clipColours),
     max_text_length: text_config.max_position_embeddings,
     text_padding: "hidden",
     vocab_size: text_config.vocab_size,

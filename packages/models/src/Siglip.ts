@@ -13,6 +13,7 @@ import type { SiglipConfig } from "./Config.ts"
 import { initSiglip } from "./Init.ts"
 import { weightOf } from "./Layers.ts"
 import type { Shapes, SiglipModel } from "./Model.ts"
+import { preprocessOf, siglipColours } from "./Preprocess.ts"
 import {
   numPatches,
   siglipTextShapes,
@@ -20,9 +21,6 @@ import {
   siglipVisionShapes,
   siglipVisionStates
 } from "./SiglipTowers.ts"
-
-/** Red, green and blue go from [0, 1] to [-1, 1]. */
-const HALF = [0.5, 0.5, 0.5] as const
 
 const siglipShapes = (config: SiglipConfig): Shapes => ({
   logit_scale: [1],
@@ -38,13 +36,7 @@ export const siglipModel = (config: SiglipConfig): SiglipModel => {
   return {
     architecture: "siglip",
     config,
-    preprocess: {
-      image_size: vision_config.image_size,
-      image_mean: config.image_mean ?? HALF,
-      image_std: config.image_std ?? HALF,
-      resize: "square",
-      ...(config.image_processor && { processor: config.image_processor })
-    },
+    preprocess: preprocessOf(config, "square", siglipColours),
     max_text_length: text_config.max_position_embeddings,
     text_padding: "full",
     vocab_size: text_config.vocab_size,
