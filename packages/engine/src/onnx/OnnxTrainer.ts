@@ -29,7 +29,7 @@ import { followGraph, stepGraph, updateGraph } from "./Compile.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import { ask, namesUnder, numberOf, read } from "./WorkerTraining.ts"
 import type { TrainedModel, Training } from "./WorkerTraining.ts"
-import { groupOptimizer, groupSpecs, weightGroups } from "./WeightGroups.ts"
+import { groupOptimizer, groupSpecs, pieceLength, weightGroups } from "./WeightGroups.ts"
 import type { WeightGroup } from "./WeightGroups.ts"
 
 interface Pass extends StepNumbers {
@@ -145,12 +145,13 @@ const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: strin
     const { space, ownSpace, groupSpace, packed, optimizer } = training
     const wanted = `${groupSpace} ${key}`
     if (packed.as === wanted) return
+    const piece = pieceLength(groups)
     const named = (chosen: (group: WeightGroup) => boolean) =>
       Object.fromEntries(
         groups.flatMap((group, index) => (chosen(group) ? [[String(index), group.names] as const] : []))
       )
     const move = (from: number, prefix: string, chosen: (group: WeightGroup) => boolean) =>
-      ask(training, { _tag: "Pack", space: from, prefix, groups: named(chosen), into: groupSpace })
+      ask(training, { _tag: "Pack", space: from, prefix, groups: named(chosen), piece, into: groupSpace })
     yield* move(space, "w:", () => true)
     for (const prefix of ["g:", "m:", "v:"]) yield* move(ownSpace, prefix, ({ trained }) => trained)
     yield* move(ownSpace, "t:", ({ twin }) => twin)

@@ -35,13 +35,14 @@ export type Command =
   | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
   /**
    * Moves tensors together: each group of names (with `prefix`) becomes one stretch of memory, of which the tensors are parts from then on. The
-   * stretches are kept in the space `into` as vectors named `prefix` and the group's number.
+   * stretches are kept in the space `into` in pieces of so many elements, vectors named `prefix`, the group's number, a dot and the piece's.
    */
   | {
       readonly _tag: "Pack"
       readonly space: number
       readonly prefix: string
       readonly groups: Readonly<Record<string, ReadonlyArray<string>>>
+      readonly piece: number
       readonly into: number
     }
   /** Holds these weights in 8 bits too, the largest of each output as the integer `levels`. */

@@ -116,7 +116,7 @@ function write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>):
   ;(tensor.data as Float32Array).set(rows.data, row * rowLength)
 }
 
-function pack({ space, prefix, groups, into }: Extract<Command, { _tag: "Pack" }>): void {
+function pack({ space, prefix, groups, piece, into }: Extract<Command, { _tag: "Pack" }>): void {
   const all = spaces.get(space) ?? new Map<string, Tensor>()
   for (const [group, names] of Object.entries(groups)) {
     const parts = names.map((name) => all.get(prefix + name) ?? missing(prefix + name))
@@ -128,7 +128,10 @@ function pack({ space, prefix, groups, into }: Extract<Command, { _tag: "Pack" }
       all.set(prefix + names[index], toTensor({ dtype: "float32", shape: part.dims, data: place }))
       offset += part.size
     }
-    put(into, { [prefix + group]: { dtype: "float32", shape: [whole.length], data: whole } })
+    for (let from = 0, index = 0; from < whole.length; from += piece, index++) {
+      const data = whole.subarray(from, from + piece)
+      put(into, { [`${prefix}${group}.${index}`]: { dtype: "float32", shape: [data.length], data } })
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 /**
  * Weights that the optimiser treats alike, updated as one vector. An update is a dozen elementwise operations per weight; over hundreds of
- * small weights their number costs more than their work, to compile as well as to run.
+ * small weights their number costs more than their work, to compile as well as to run. The vector is updated piece after piece, each through
+ * the whole dozen while it is in the processor's cache; what is computed on the way is then no longer than a piece either.
  */
 import { sizeOf } from "../Graph.ts"
-import type { Optimizer, Specs } from "../Program.ts"
+import type { Optimizer, Specs, TensorSpec } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
 
 export interface WeightGroup {
@@ -17,8 +18,18 @@ export interface WeightGroup {
   readonly bounds: readonly [number, number] | undefined
 }
 
-/** An update holds a few vectors of a group's size at once. */
+/** Packing holds one group twice for a moment. */
 const largest = 1 << 22
+
+/** A piece of this many elements, its gradient, moments and intermediate results fit into two cores' second-level caches. */
+const cached = 1 << 16
+
+/** More pieces than this cost more to compile and start than their size saves. */
+const most = 128
+
+/** Elements of a piece of a group's vector; the last may be shorter. */
+export const pieceLength = (groups: ReadonlyArray<WeightGroup>): number =>
+  Math.max(cached, Math.ceil(groups.reduce((sum, { size }) => sum + size, 0) / most))
 
 /** The program's weights in groups; `trained` are those with a gradient. Weights with bounds stand alone. */
 export function weightGroups(
@@ -48,19 +59,25 @@ export function weightGroups(
   return groups
 }
 
-/** The chosen groups' vectors, named by the group's number. */
-export const groupSpecs = (groups: ReadonlyArray<WeightGroup>, chosen: (group: WeightGroup) => boolean): Specs =>
-  Object.fromEntries(
-    groups.flatMap((group, index) =>
-      chosen(group) ? [[String(index), { shape: [group.size], dtype: "float32" }] as const] : []
-    )
-  )
+/** The chosen groups' pieces, named by the group's number and their own: `3.0`, `3.1`. */
+export const groupSpecs = (groups: ReadonlyArray<WeightGroup>, chosen: (group: WeightGroup) => boolean): Specs => {
+  const length = pieceLength(groups)
+  const specs: Record<string, TensorSpec> = {}
+  groups.forEach((group, index) => {
+    if (!chosen(group)) return
+    for (let from = 0, piece = 0; from < group.size; from += length, piece++)
+      specs[`${index}.${piece}`] = { shape: [Math.min(length, group.size - from)], dtype: "float32" }
+  })
+  return specs
+}
 
-/** The optimizer, asked about groups by number instead of weights by name. */
+const groupOf = (piece: string): number => Number(piece.split(".")[0])
+
+/** The optimizer, asked about pieces by their names instead of weights by theirs. */
 export const groupOptimizer = (groups: ReadonlyArray<WeightGroup>, optimizer: Optimizer): Optimizer => ({
   ...optimizer,
-  decays: (index) => groups[Number(index)]!.decays,
+  decays: (piece) => groups[groupOf(piece)]!.decays,
   clamp: Object.fromEntries(
-    groups.flatMap(({ bounds }, index) => (bounds === undefined ? [] : [[String(index), bounds] as const]))
+    groups.flatMap(({ bounds }, index) => (bounds === undefined ? [] : [[`${index}.0`, bounds] as const]))
   )
 })
