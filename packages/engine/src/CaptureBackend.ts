@@ -11,9 +11,11 @@ import type { Value } from "./Graph.ts"
 import { showShape, sizeOf } from "./Graph.ts"
 import { arrayClass } from "./HostTensors.ts"
 import { compositeGradients } from "./kernels/CompositeKernels.ts"
+import type { Recorded } from "./kernels/CompositeKernels.ts"
 import { dtypeOf } from "./kernels/ElementwiseKernels.ts"
 import { kernels } from "./kernels/Kernels.ts"
 import type { Kernel } from "./kernels/Kernel.ts"
+import { reshape } from "./ops/Shape.ts"
 import { assertCurrent, constant, fail, inKernel, make, splatOf } from "./Recording.ts"
 
 export const captureBackend = "capture"
@@ -105,12 +107,17 @@ function register({ name, build }: Kernel): void {
   tf.registerKernel({ kernelName: name, backendName: captureBackend, kernelFunc })
 }
 
-/** The two further outputs of ONNX's LayerNormalization. */
-const momentsOf = (y: Tensor) => {
-  const value = valueOf(y)
-  const rows = [...value.shape.slice(0, -1), 1]
-  const further = (index: number) => tensorOf(make("Out", [value], rows, "float32", { index }))
-  return { mean: further(1), reciprocal: further(2) }
+const recorded: Recorded = {
+  moments: (y) => {
+    const value = valueOf(y)
+    const rows = [...value.shape.slice(0, -1), 1]
+    const further = (index: number) => tensorOf(make("Out", [value], rows, "float32", { index }))
+    return { mean: further(1), reciprocal: further(2) }
+  },
+  addAt: (x, positions, values) => {
+    const column = reshape(valueOf(positions), values.shape)
+    return tensorOf(make("AddAt", [valueOf(x), column, valueOf(values)], x.shape, "float32"))
+  }
 }
 
 // Without this, tfjs prints an advertisement for its native build to stderr at the first tensor.
@@ -119,6 +126,6 @@ tf.registerBackend(captureBackend, () => backend, 0)
 kernels.forEach(register)
 
 /** Again, after another package has registered its own. */
-export const registerEngineGradients = (): void => registerGradients(compositeGradients(momentsOf))
+export const registerEngineGradients = (): void => registerGradients(compositeGradients(recorded))
 
 registerEngineGradients()

@@ -6,6 +6,7 @@
  *   Input    a tensor bound at each run             Constant  values known at capture
  *   Splat    one number in every element            Out       output `index` of an operation that has several
  *   ScatterAdd  rows of a [n, R] added into zeros [rows, R] at int32 positions [n]
+ *   AddAt       one number a row [n, 1] added into [n, V] at int32 positions [n, 1]
  */
 import type { DType } from "./Program.ts"
 
@@ -30,6 +31,8 @@ export interface Graph {
   readonly inputs: Readonly<Record<string, Value>>
   readonly outputs: Readonly<Record<string, Value>>
   readonly values: ReadonlyArray<Value>
+  /** Values that are best computed in this order. */
+  readonly order?: ReadonlyArray<Value>
 }
 
 /** The graph that gives these outputs; inputs that nothing reads are left out. */

@@ -53,6 +53,11 @@ export interface TrainingProgram {
   readonly twin: ReadonlyArray<string>
   readonly state: Specs
   /**
+   * `low`: a step on ONNX Runtime keeps only the sums along a transformer's residual stream and computes the rest again in the backward pass, for
+   * about a fifth more time. Absent: it computes again what costs next to nothing. The operations are the same.
+   */
+  readonly memory?: "low"
+  /**
    * Scalar losses by name, whose sum is minimised, and further outputs returned to the host (embeddings to enqueue,
    * accuracies), which get no gradient.
    */

@@ -2,8 +2,9 @@
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { HostTensors, Tensors } from "../src/index.ts"
+import { sizeOf } from "../src/index.ts"
 import { bool, float32, int32 } from "./CompareExecutors.ts"
-import { gelu, layerNorm, quickGelu } from "./TinyProgram.ts"
+import { crossEntropy, gelu, layerNorm, quickGelu } from "./TinyProgram.ts"
 
 export interface KernelCase {
   /** tfjs's kernel name. */
@@ -265,6 +266,15 @@ const arrays: ReadonlyArray<KernelCase> = [
     inputs: ({ next, shape }) => ({ x: float32(shape, next), at: int32([shape[0]!], next, 0, 3) }),
     compute: ({ x, at }) => tf.unsortedSegmentSum(x!, at as tf.Tensor1D, 3)
   },
+  // Into few rows it is a matrix product, into many an operation of its own.
+  {
+    kernel: "UnsortedSegmentSum",
+    inputs: ({ next, shape }) => ({
+      x: float32([9, ...shape.slice(1)], next),
+      at: int32([9], () => 0.97 + 0.03 * next(), 0, 200)
+    }),
+    compute: ({ x, at }) => tf.unsortedSegmentSum(x!, at as tf.Tensor1D, 200)
+  },
   {
     kernel: "OneHot",
     inputs: ({ next, shape }) => ({ at: int32(shape, next, -1, 5) }),
@@ -287,7 +297,15 @@ const composites: ReadonlyArray<KernelCase> = [
       }
     },
     compute: ({ x, weight, bias }) => layerNorm(x!, weight!, bias!)
-  }
+  },
+  ...[0, 0.1].map((label_smoothing) => ({
+    kernel: "SoftmaxCrossEntropy",
+    inputs: ({ next, shape }: Draw) => {
+      const [rows, classes] = [sizeOf(shape), 1 + shape.at(-1)!]
+      return { logits: float32([rows, classes], next, -5, 5), targets: int32([rows], next, 0, classes) }
+    },
+    compute: ({ logits, targets }: Tensors) => crossEntropy(logits!, targets!, label_smoothing)
+  }))
 ]
 
 export const kernelCases: ReadonlyArray<KernelCase> = [...elementwise, ...shapes, ...arrays, ...composites]

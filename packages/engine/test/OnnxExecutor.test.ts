@@ -21,7 +21,9 @@ const next = numbersFrom(5)
 
 describe("the onnx executor", () => {
   it("names everything that fixes a result's bits", () => {
-    expect(executor.numerics).toMatch(/^onnxruntime-node 1\.30\.\d+ cpu (avx512|avx2|sse|neon|x64) threads=2 fp32$/)
+    expect(executor.numerics).toMatch(
+      /^onnxruntime-node 1\.30\.\d+ graphs 2 cpu (avx512|avx2|sse|neon|x64) threads=2 fp32$/
+    )
   })
 
   it("takes unread inputs, and gives inputs, constants and one value twice", async () => {

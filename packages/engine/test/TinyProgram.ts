@@ -52,6 +52,16 @@ export const gelu = (x: Tensor): Tensor =>
 
 export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))
 
+/** [R] of logits [R, V]; the targets' distribution is spelled out where there is no kernel. */
+export function crossEntropy(logits: Tensor, targets: Tensor, label_smoothing: number): Tensor {
+  const V = logits.shape[1]!
+  const composed = () => {
+    const even = tf.add(tf.mul(tf.oneHot(targets, V, 1, 0, "float32"), 1 - label_smoothing), label_smoothing / V)
+    return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), even), -1))
+  }
+  return fused("SoftmaxCrossEntropy", { logits, targets }, { label_smoothing }) ?? composed()
+}
+
 export function embed(w: Readonly<Record<string, Tensor>>, ids: Tensor): Tensor {
   const [B, T] = ids.shape as [number, number]
   const rows = tf.reshape(tf.gather(w.table!, tf.reshape(ids, [-1])), [B, T, -1])

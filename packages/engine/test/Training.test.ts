@@ -53,7 +53,7 @@ const bytesOf = ({ step, ...parts }: TrainingSnapshot): string =>
   ].join("\n")
 
 describe("a captured training step", () => {
-  const shapes: ReadonlyArray<Sizes> = [sizes, { B: 2, T: 7, V: 5, D: 12, Q: 3 }, { B: 6, T: 1, V: 20, D: 4, Q: 7 }]
+  const shapes: ReadonlyArray<Sizes> = [sizes, { B: 2, T: 70, V: 130, D: 12, Q: 3 }, { B: 6, T: 1, V: 20, D: 4, Q: 7 }]
   it.each(shapes.flatMap((at) => [1, 2].map((threads) => [at, threads] as const)))(
     "agrees with eager at %o, %i threads",
     async (at, threads) => {

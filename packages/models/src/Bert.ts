@@ -10,7 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { TextConfig } from "./Config.ts"
-import { activate, attention, dim, embed, firstRows, linear, norm, splitHeads, weightOf } from "./Layers.ts"
+import { activate, attention, dim, embed, firstRows, linear, norm, pickRows, splitHeads, weightOf } from "./Layers.ts"
 import type { Shapes, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
 
@@ -71,20 +71,32 @@ const attend = (
   config: TextConfig,
   x: Tensor,
   memory: Tensor,
-  mask?: Tensor
+  mask?: Tensor,
+  rows?: Tensor
 ): Tensor => {
   const part = (which: string, from: Tensor): Tensor => project(weights, name, which, from, config.num_attention_heads)
-  const mixed = attention(part("query", x), part("key", memory), part("value", memory), mask)
+  const seen = (which: string): Tensor => {
+    const all = part(which, memory)
+    return rows === undefined ? all : pickRows(all, rows)
+  }
+  const mixed = attention(part("query", x), seen("key"), seen("value"), mask)
   return attentionOutput(weights, name, mixed, x, config.layer_norm_eps)
 }
 
 /**
- * Attention of texts [B, T, D] to the tokens of U images [U, N, D'], B / U texts of an image side by side: they ask as one long text, so
- * its keys and values are made once.
+ * Attention of texts [B, T, D] to the tokens of U images [U, N, D'], whose keys and values are made once. `images` says which image each
+ * text sees; without it B / U texts of an image are side by side, and ask as one long text.
  */
-const lookAt = (weights: Weights, name: string, config: TextConfig, x: Tensor, image_tokens: Tensor): Tensor => {
+const lookAt = (
+  weights: Weights,
+  name: string,
+  config: TextConfig,
+  x: Tensor,
+  image_tokens: Tensor,
+  images?: Tensor
+): Tensor => {
   const [B, U] = [dim(x, 0), dim(image_tokens, 0)]
-  if (B === U) return attend(weights, name, config, x, image_tokens)
+  if (B === U || images !== undefined) return attend(weights, name, config, x, image_tokens, undefined, images)
   if (B % U !== 0) throw new Error(`expected as many texts of each image, got ${B} texts of ${U} images`)
   const asked = tf.reshape(x, [U, (B / U) * dim(x, 1), dim(x, 2)])
   return tf.reshape(attend(weights, name, config, asked, image_tokens), x.shape)
@@ -97,7 +109,8 @@ export const feedForward = (weights: Weights, layer: string, config: TextConfig,
 
 /**
  * The embeddings and what leaves each layer: num_hidden_layers + 1 tensors [B, T, D]. `mask` is added to self-attention
- * scores; `image_tokens` [U, N, image width] turns the cross-attention on: U = B, or the B / U texts of an image are side by side.
+ * scores; `image_tokens` [U, N, image width] turns the cross-attention on: U = B, or the B / U texts of an image are side by side, or
+ * `images`, int32 [B], says which image each text sees. An image that several texts see is projected once.
  */
 export const bertStates = (
   weights: Weights,
@@ -105,14 +118,16 @@ export const bertStates = (
   config: TextConfig,
   ids_BT: Tensor,
   mask: Tensor,
-  image_tokens?: Tensor
+  image_tokens?: Tensor,
+  images?: Tensor
 ): ReadonlyArray<Tensor> => {
   let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT)
   const states = [x_BTD]
   for (let index = 0; index < config.num_hidden_layers; index++) {
     const layer = `${stack.shared}.encoder.layer.${index}`
     x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, mask)
-    if (image_tokens !== undefined) x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens)
+    if (image_tokens !== undefined)
+      x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens, images)
     x_BTD = feedForward(weights, layer, config, x_BTD)
     states.push(x_BTD)
   }

@@ -87,8 +87,16 @@ const encodeImage = (
   return { image_tokens: last, image_embeds: linear(weights, "vision_proj", pooled) }
 }
 
-const encodeStates = (weights: Weights, config: BlipConfig, text: TokenTensors, image_tokens?: Tensor) =>
-  bertStates(weights, ENCODER, config.text_config, text.input_ids, paddingMask(text.attention_mask), image_tokens)
+const encodeStates = (
+  weights: Weights,
+  config: BlipConfig,
+  text: TokenTensors,
+  image_tokens?: Tensor,
+  images?: Tensor
+) => {
+  const mask = paddingMask(text.attention_mask)
+  return bertStates(weights, ENCODER, config.text_config, text.input_ids, mask, image_tokens, images)
+}
 
 const textStates = (weights: Weights, config: BlipConfig, text: TokenTensors): States => {
   const hidden = encodeStates(weights, config, text)
@@ -101,8 +109,13 @@ const textStates = (weights: Weights, config: BlipConfig, text: TokenTensors): S
 const encodeText = (weights: Weights, config: BlipConfig, text: TokenTensors): Tensor =>
   linear(weights, "text_proj", textStates(weights, config, text).pooled)
 
-const matchLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, text: TokenTensors): Tensor =>
-  linear(weights, "itm_head", firstToken(encodeStates(weights, config, text, image_tokens).at(-1)!))
+const matchLogits = (
+  weights: Weights,
+  config: BlipConfig,
+  image_tokens: Tensor,
+  text: TokenTensors,
+  images?: Tensor
+): Tensor => linear(weights, "itm_head", firstToken(encodeStates(weights, config, text, image_tokens, images).at(-1)!))
 
 /** Padding stands behind the text, hidden by the causal mask from all positions that count, so its mask isn't read. */
 const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, ids_BT: Tensor): Tensor => {
@@ -137,7 +150,7 @@ export const blipModel = (config: BlipConfig): BlipModel => {
       pooled ? tf.exp(weightOf(weights, "logit_scale")) : tf.div(1, weightOf(weights, "temp")),
     clamp: pooled ? { logit_scale: [0, Math.log(100)] } : { temp: [0.001, 0.5] },
     encoderWeights: Object.keys(shapes).filter(isEncoderWeight),
-    matchLogits: (weights, image_tokens, text) => matchLogits(weights, config, image_tokens, text),
+    matchLogits: (weights, image_tokens, text, images) => matchLogits(weights, config, image_tokens, text, images),
     decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text.input_ids),
     decoder: {
       num_layers: text_config.num_hidden_layers,

@@ -1,10 +1,11 @@
 /**
- * Three functions that an engine may compute with one fused kernel. Where the active backend has registered the kernel it is
+ * Functions that an engine may compute with one fused kernel. Where the active backend has registered the kernel it is
  * used; elsewhere the same mathematics is composed of plain operations, which is the reference.
  *
  *   LayerNorm   { x [..., D], weight [D], bias [D] } { epsilon }   Ba et al. 2016
  *   Gelu        { x }                                              exact, with erf (Hendrycks and Gimpel 2016)
  *   QuickGelu   { x }                                              x * sigmoid(1.702 x), as in OpenAI's CLIP weights
+ *   SoftmaxCrossEntropy  { logits [R, V], targets [R] } { label_smoothing }   [R]; Szegedy et al. 2016, section 7
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core"
@@ -32,4 +33,14 @@ export const quickGelu = (x: Tensor): Tensor => fused("QuickGelu", { x }) ?? tf.
 export const tanhGelu = (x: Tensor): Tensor => {
   const cubic = tf.add(x, tf.mul(tf.mul(tf.mul(x, x), x), 0.044715))
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
+}
+
+/** Losses [R] against the targets int32 [R], of which `label_smoothing` is spread evenly over the classes. */
+export const crossEntropy = (logits_RV: Tensor, targets_R: Tensor, label_smoothing: number): Tensor => {
+  const losses_R = fused("SoftmaxCrossEntropy", { logits: logits_RV, targets: targets_R }, { label_smoothing })
+  if (losses_R !== undefined) return losses_R
+  const V = logits_RV.shape[1]!
+  const own_RV = tf.oneHot(targets_R, V, 1, 0, "float32")
+  const smooth_RV = tf.add(tf.mul(own_RV, 1 - label_smoothing), label_smoothing / V)
+  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits_RV, -1), smooth_RV), -1))
 }

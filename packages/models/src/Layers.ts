@@ -89,6 +89,10 @@ export const paddingMask = (attention_mask: Tensor): Tensor => {
 export const embed = (table_VD: Tensor, ids_BT: Tensor): Tensor =>
   tf.reshape(tf.gather(table_VD, tf.reshape(ids_BT, [-1])), [dim(ids_BT, 0), dim(ids_BT, 1), dim(table_VD, 1)])
 
+/** Rows of a tensor of any rank at `indices`, int32 [R], as rows of a matrix: scatters of gradients are plain then. */
+export const pickRows = (x: Tensor, indices_R: Tensor): Tensor =>
+  tf.reshape(tf.gather(tf.reshape(x, [dim(x, 0), -1]), indices_R), [dim(indices_R, 0), ...x.shape.slice(1)])
+
 /** The first `count` rows of a table [T_max, D]. */
 export const firstRows = (table_TD: Tensor, count: number): Tensor => {
   if (count > dim(table_TD, 0)) throw new Error(`${count} tokens, but the model has ${dim(table_TD, 0)} positions`)

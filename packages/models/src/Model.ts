@@ -99,9 +99,9 @@ export interface BlipModel extends Base {
   readonly architecture: "blip"
   /**
    * Image-grounded encoder: [B, 2] logits, class 1 = match. The caller puts [ENC] first in `input_ids`. Of fewer images than texts, U, each has
-   * B / U texts side by side, for all of which its keys and values are made once.
+   * B / U texts side by side, for all of which its keys and values are made once; or `images`, int32 [B], says which image each text sees.
    */
-  readonly matchLogits: (weights: Weights, image_tokens_UND: Tensor, text: TokenTensors) => Tensor
+  readonly matchLogits: (weights: Weights, image_tokens_UND: Tensor, text: TokenTensors, images_B?: Tensor) => Tensor
   /**
    * Image-grounded decoder, teacher forced: [B, T, V] next-token logits. The caller puts [DEC] first in `input_ids`. Images as in
    * `matchLogits`.

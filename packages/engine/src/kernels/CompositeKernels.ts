@@ -5,14 +5,17 @@
  *   LayerNorm  x [..., D], weight [D], bias [D]; epsilon   ->  y [..., D]   normalised over the last axis
  *   Gelu       x                                           ->  y            x * Phi(x), by erf
  *   QuickGelu  x                                           ->  y            x * sigmoid(1.702 x), as OpenAI's CLIP
+ *   SoftmaxCrossEntropy  logits [R, V], targets int32 [R]; label_smoothing  ->  losses [R]
  *
- * All float32. The gradients read what the forward operation already computed and exist on the capture backend only.
+ * All float32 but the targets. The gradients read what the forward operation already computed and exist on the capture backend only.
  */
 import type { GradConfig, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Value } from "../Graph.ts"
 import { showShape } from "../Graph.ts"
-import { unary } from "../ops/Elementwise.ts"
+import { binary, float, unary } from "../ops/Elementwise.ts"
+import { reduce, softmax } from "../ops/Reduction.ts"
+import { reshape } from "../ops/Shape.ts"
 import { fail, make } from "../Recording.ts"
 import type { Kernel } from "./Kernel.ts"
 import { kernel } from "./Kernel.ts"
@@ -30,6 +33,20 @@ function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value
   return make("LayerNormalization", [x, weight, bias], x.shape, "float32", { epsilon })
 }
 
+/**
+ * -sum_v q[v] log softmax(logits)[v] with q = (1 - s) at the target plus s / V everywhere, from two numbers a row: the target's and the sum.
+ * The targets' distribution [R, V] never exists.
+ */
+function crossEntropy(logits: Value, targets: Value, smoothing: number): Value {
+  const [rows, classes] = logits.shape as [number, number]
+  if (logits.shape.length !== 2 || targets.dtype !== "int32" || showShape(targets.shape) !== `[${rows}]`)
+    fail(`${targets.dtype} targets ${showShape(targets.shape)} for logits ${showShape(logits.shape)}`)
+  const log = softmax("LogSoftmax", logits, 1)
+  const own = make("GatherElements", [log, reshape(targets, [rows, 1])], [rows, 1], "float32", { axis: 1 })
+  const even = binary("Mul", reduce("ReduceSum", log, [1], true), float(-smoothing / classes))
+  return reshape(binary("Add", binary("Mul", own, float(smoothing - 1)), even), [rows])
+}
+
 export const compositeKernels: ReadonlyArray<Kernel> = [
   kernel(
     "LayerNorm",
@@ -37,11 +54,21 @@ export const compositeKernels: ReadonlyArray<Kernel> = [
     ({ x, weight, bias }, { epsilon }) => layerNorm(x!, weight!, bias!, epsilon as number)
   ),
   kernel("Gelu", "float32; not in tfjs: exact GELU", ({ x }) => unary("Gelu", x!)),
-  kernel("QuickGelu", "float32; not in tfjs: x * sigmoid(1.702 x)", ({ x }) => unary("QuickGelu", x!))
+  kernel("QuickGelu", "float32; not in tfjs: x * sigmoid(1.702 x)", ({ x }) => unary("QuickGelu", x!)),
+  kernel(
+    "SoftmaxCrossEntropy",
+    "float32; not in tfjs: inputs logits [R,V], targets int32 [R] below V, attribute label_smoothing",
+    ({ logits, targets }, { label_smoothing }) => crossEntropy(logits!, targets!, label_smoothing as number)
+  )
 ]
 
-/** Row means and reciprocal standard deviations [..., 1] that a recorded LayerNorm gives besides its result. */
-export type Moments = (y: Tensor) => { readonly mean: Tensor; readonly reciprocal: Tensor }
+/** What the gradients need of the recording and tfjs has no operation for. */
+export interface Recorded {
+  /** Row means and reciprocal standard deviations [..., 1] that a recorded LayerNorm gives besides its result. */
+  readonly moments: (y: Tensor) => { readonly mean: Tensor; readonly reciprocal: Tensor }
+  /** `x` [R, V] with `values` [R, 1] added at `positions`, int32 [R], one in each row. */
+  readonly addAt: (x: Tensor, positions: Tensor, values: Tensor) => Tensor
+}
 
 const single = (dy: Tensor | ReadonlyArray<Tensor>): Tensor => (Array.isArray(dy) ? dy[0] : dy) as Tensor
 
@@ -49,7 +76,7 @@ const single = (dy: Tensor | ReadonlyArray<Tensor>): Tensor => (Array.isArray(dy
  * dx = (dy w - mean(dy w) - xhat mean(dy w xhat)) / std. Both means are products with the weight as a vector, which saves the
  * elementwise passes that dy w xhat would take.
  */
-const layerNormGradient = (momentsOf: Moments): GradConfig => ({
+const layerNormGradient = (momentsOf: Recorded["moments"]): GradConfig => ({
   kernelName: "LayerNorm",
   inputsToSave: ["x", "weight"],
   outputsToSave: [true],
@@ -99,8 +126,26 @@ const quickGeluGradient: GradConfig = {
   })
 }
 
-export const compositeGradients = (momentsOf: Moments): ReadonlyArray<GradConfig> => [
-  layerNormGradient(momentsOf),
+/** d loss / d logits = softmax(logits) - q. */
+const crossEntropyGradient = (addAt: Recorded["addAt"]): GradConfig => ({
+  kernelName: "SoftmaxCrossEntropy",
+  inputsToSave: ["logits", "targets"],
+  gradFunc: (dy, [logits, targets], { label_smoothing }) => ({
+    logits: () => {
+      const [rows, classes] = logits!.shape as [number, number]
+      const smoothing = label_smoothing as number
+      const scale = tf.reshape(single(dy), [rows, 1])
+      const log: Tensor = tf.engine().runKernel("LogSoftmax", { logits: logits! }, { axis: 1 })
+      const even = tf.mul(tf.sub(tf.exp(log), smoothing / classes), scale)
+      return addAt(even, targets!, tf.mul(scale, smoothing - 1))
+    },
+    targets: () => tf.zeros(targets!.shape)
+  })
+})
+
+export const compositeGradients = ({ moments, addAt }: Recorded): ReadonlyArray<GradConfig> => [
+  layerNormGradient(moments),
   geluGradient,
-  quickGeluGradient
+  quickGeluGradient,
+  crossEntropyGradient(addAt)
 ]

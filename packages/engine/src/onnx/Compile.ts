@@ -13,8 +13,10 @@ import * as tf from "@tensorflow/tfjs-core"
 import { capture } from "../Capture.ts"
 import type { AdamWScalars, AdamWState } from "../AdamW.ts"
 import { adamW } from "../AdamW.ts"
+import { gradientParts } from "../GradientOrder.ts"
 import type { Graph } from "../Graph.ts"
 import { mapTensors, prefixed, under } from "../HostTensors.ts"
+import { recompute } from "../Recompute.ts"
 import type { CachedProgram } from "../GradientCaching.ts"
 import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
@@ -52,6 +54,14 @@ export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs
       ...prefixed("g:", result.gradients)
     }
   })
+}
+
+/** The same step for ONNX Runtime: what it keeps, and in which order it computes. */
+export function leanStepGraph(...step: Parameters<typeof stepGraph>): Graph {
+  const graph = stepGraph(...step)
+  const loss = graph.outputs.total!
+  const lean = recompute(graph, loss, step[0].memory ?? "cheap")
+  return { ...lean, order: gradientParts(lean, loss) }
 }
 
 /** The features of a micro-batch. */

@@ -72,17 +72,27 @@ export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Arr
   for (const value of graph.values) lowerOperation(value, emitter)
   for (const { name, value } of outputs)
     if (names.get(value) !== name) emitter.node("Identity", [names.get(value)!], name)
-  return encodeModel({
-    name: graph.name,
-    nodes,
-    inputs: [
-      ...Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
-      ...(precision === "int8" ? int8Inputs(graph) : [])
-    ],
-    outputs: outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape })),
-    initializers: [...initializers.values()]
-  })
+  for (const value of graph.order?.toReversed() ?? []) readFirst(names.get(value)!, emitter)
+  const described: ReadonlyArray<OnnxValue> = [
+    ...Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+    ...(precision === "int8" ? int8Inputs(graph) : [])
+  ]
+  const given = { name: graph.name, nodes, initializers: [...initializers.values()] }
+  const results = outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape }))
+  if (graph.order === undefined) return encodeModel({ ...given, inputs: described, outputs: results })
+  // Where ONNX Runtime knows sizes, it plans memory: a tensor takes the place of an earlier one of its size, which is held until then, from the
+  // forward pass to the backward pass. So it learns none; also those that are operands it must take for inputs that have a default.
+  const unsized = ({ name, dtype }: OnnxValue): OnnxValue => ({ name, dtype })
+  const sizes = given.initializers.filter(({ dtype }) => dtype === "int64")
+  return encodeModel({ ...given, inputs: [...described, ...sizes].map(unsized), outputs: results.map(unsized) })
 }
+
+/**
+ * ONNX Runtime starts with the last node of the file whose result nobody reads, and computes what it needs. So one that reads a single row of
+ * a tensor fixes when the tensor is computed.
+ */
+const readFirst = (name: string, { node, integers }: Emitter): void =>
+  node("Gather", [name, integers([0])], `${name}.first`, { axis: 0 })
 
 const int8Inputs = (graph: Graph): ReadonlyArray<OnnxValue> =>
   int8Weights(graph).flatMap((weight) => {

@@ -78,6 +78,8 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   Transpose: (value, { node }, inputs, output) => node("Transpose", inputs, output, { perm: numbers(value, "perm") }),
   Concat: withAxis,
   Gather: withAxis,
+  GatherElements: withAxis,
+  AddAt: (_, { node }, inputs, output) => node("ScatterElements", inputs, output, { axis: 1, reduction: "add" }),
   Softmax: withAxis,
   LogSoftmax: withAxis,
   Slice: slice,

@@ -35,6 +35,9 @@ export const makeOnnxExecutor = (options: OnnxOptions): Effect.Effect<Executor, 
 
 let spaces = 0
 
+/** Raised when the operations that a program becomes change, and with them the last bits of its results. */
+const revision = 2
+
 /** The executor over a running session worker. */
 export const onnxExecutor = (client: SessionClient, { threads, precision = "fp32" }: OnnxOptions): Executor => {
   const lock = Semaphore.makeUnsafe(1)
@@ -42,7 +45,7 @@ export const onnxExecutor = (client: SessionClient, { threads, precision = "fp32
   const bits = precision === "int8" ? `int8 (${levels})` : precision
   return {
     name: "onnx",
-    numerics: `onnxruntime-node ${client.version} cpu ${instructionSet()} threads=${threads} ${bits}`,
+    numerics: `onnxruntime-node ${client.version} graphs ${revision} cpu ${instructionSet()} threads=${threads} ${bits}`,
     load: (weights, options) =>
       loadModel(client, lock, options?.transfer === true ? weights : copied(weights), precision)
   }

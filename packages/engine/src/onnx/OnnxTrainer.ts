@@ -25,7 +25,7 @@ import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
 import type { StepNumbers } from "../TrainingChecks.ts"
 import { cachedPass, cachedProgram } from "../GradientCaching.ts"
 import { cachedPasses } from "./CachedPasses.ts"
-import { followGraph, stepGraph, updateGraph } from "./Compile.ts"
+import { followGraph, leanStepGraph, updateGraph } from "./Compile.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import { ask, namesUnder, numberOf, read } from "./WorkerTraining.ts"
 import type { TrainedModel, Training } from "./WorkerTraining.ts"
@@ -110,7 +110,7 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     const { program, cache, own, ownSpace, space } = training
     yield* checkTensors(program.name, "input", inputs)
     const { session, outputs } = yield* cache.get(program, shapeKey(inputs), () =>
-      stepGraph(program, own, specsOf(inputs), momentumOf(training))
+      leanStepGraph(program, own, specsOf(inputs), momentumOf(training))
     )
     const spaces = [ownSpace, space]
     const results = yield* ask(training, { _tag: "Run", session, spaces, inputs: prefixed("x:", inputs) })

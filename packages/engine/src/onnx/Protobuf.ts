@@ -25,8 +25,8 @@ export interface OnnxNode {
 export interface OnnxValue {
   readonly name: string
   readonly dtype: OnnxType
-  /** A word names a size that is free. */
-  readonly shape: ReadonlyArray<number | string>
+  /** A word names a size that is free; absent, nothing is said of it. */
+  readonly shape?: ReadonlyArray<number | string>
 }
 
 export interface OnnxInitializer extends OnnxValue {
@@ -77,8 +77,8 @@ const initializer = ({ name, dtype, shape, bytes: content }: OnnxInitializer): M
 /** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value or dim_param } } } } } */
 function valueInfo(field: number, { name, dtype, shape }: OnnxValue): Message {
   const dimension = (size: number | string) => (typeof size === "number" ? integer(1, size) : text(2, size))
-  const dimensions = message(2, ...shape.map((size) => message(1, dimension(size))))
-  return message(field, text(1, name), message(2, message(1, integer(1, elementType[dtype]), dimensions)))
+  const dimensions = shape === undefined ? [] : [message(2, ...shape.map((size) => message(1, dimension(size))))]
+  return message(field, text(1, name), message(2, message(1, integer(1, elementType[dtype]), ...dimensions)))
 }
 
 const operators = (domain: string, version: number): Message => message(8, text(1, domain), integer(2, version))

@@ -60,6 +60,8 @@ export type Command =
       readonly program: string
       readonly model: Uint8Array
       readonly arena: boolean
+      /** Run as it is: ONNX Runtime's own rewriting would move what has its order. */
+      readonly asWritten: boolean
     }
   | { readonly _tag: "Release"; readonly session: number }
   /** Of every tensor of the space these rows of its first axis. */

@@ -48,7 +48,14 @@ const compile = (
     const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
     const session = ++sessions
     const model = lower(graph, precision)
-    yield* client.ask(graph.name, { _tag: "Compile", session, program: graph.name, model, arena })
+    yield* client.ask(graph.name, {
+      _tag: "Compile",
+      session,
+      program: graph.name,
+      model,
+      arena,
+      asWritten: graph.order !== undefined
+    })
     const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
     return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
   })

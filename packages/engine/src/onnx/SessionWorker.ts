@@ -40,7 +40,8 @@ const toHost = (tensor: Tensor): HostTensor => ({
  * Memory patterns plan one block per session for good; without them the same speed takes two thirds of the memory. A session's threads spin
  * while a run waits for them, which doubles its speed; after the run they must stop, or they take the cores from the next session's.
  */
-function compile({ session, program, model, arena }: Extract<Command, { _tag: "Compile" }>): Promise<InferenceSession> {
+function compile(command: Extract<Command, { _tag: "Compile" }>): Promise<InferenceSession> {
+  const { session, program, model, arena, asWritten } = command
   const profile = options.profile === undefined ? undefined : new SessionProfile(options.profile, session, program)
   if (profile !== undefined) profiles.set(session, profile)
   return runtime!.InferenceSession.create(model, {
@@ -50,7 +51,7 @@ function compile({ session, program, model, arena }: Extract<Command, { _tag: "C
     interOpNumThreads: 1,
     enableMemPattern: false,
     enableCpuMemArena: arena,
-    graphOptimizationLevel: "all",
+    graphOptimizationLevel: asWritten ? "disabled" : "all",
     logSeverityLevel: 3,
     extra: { session: { force_spinning_stop: "1" } }
   })

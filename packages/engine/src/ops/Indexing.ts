@@ -3,6 +3,7 @@ import { showShape, sizeOf } from "../Graph.ts"
 import type { Value } from "../Graph.ts"
 import { constant, fail, make, splat, splatOf } from "../Recording.ts"
 import { binary, cast, where } from "./Elementwise.ts"
+import { matmul } from "./MatMul.ts"
 import { axisOf, reshape } from "./Shape.ts"
 
 /** `x` at `positions` along `axis`; the first `batchAxes` axes of both go together. */
@@ -37,6 +38,9 @@ function gatherWithinBatches(x: Value, positions: Value, axis: number, batchAxes
   return reshape(gather(rows, flat, 0, 0), [...positions.shape, ...x.shape.slice(axis + 1)])
 }
 
+/** Up to so many rows, a product with zeros and ones is faster than ONNX Runtime's addition of one element after another. */
+const fewRows = 128
+
 /** [rows, ...rest]: the rows of `x` [n, ...rest] added up by their position in `positions` [n]. Positions may repeat. */
 export function scatterAdd(x: Value, positions: Value, rows: number): Value {
   if (x.dtype !== "float32") fail(`rows to add must be float32, got ${x.dtype}`)
@@ -47,6 +51,15 @@ export function scatterAdd(x: Value, positions: Value, rows: number): Value {
   }
   const rest = x.shape.slice(lead)
   const count = sizeOf(positions.shape)
+  if (rows <= fewRows) {
+    const classes = constant(
+      Int32Array.from({ length: rows }, (_, row) => row),
+      [rows, 1],
+      "int32"
+    )
+    const hit = cast(binary("Equal", classes, reshape(positions, [1, count])), "float32")
+    return reshape(matmul(hit, reshape(x, [count, sizeOf(rest)]), false, false), [rows, ...rest])
+  }
   const flat = [reshape(x, [count, sizeOf(rest)]), reshape(positions, [count])]
   return reshape(make("ScatterAdd", flat, [rows, sizeOf(rest)], "float32"), [rows, ...rest])
 }

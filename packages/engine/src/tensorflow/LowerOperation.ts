@@ -89,6 +89,24 @@ const scatterAdd: Lowering = (value, builder, [rows, positions]) =>
     Tnumsegments: int32
   })
 
+/** One element of each row [n, V] at positions [n, 1]. */
+const gatherElements: Lowering = (_, builder, [x, positions]) =>
+  builder.node("GatherV2", [x!, positions!, builder.splat(1, "int32")], {
+    Tparams: { type: "float32" },
+    Tindices: int32,
+    Taxis: int32,
+    batch_dims: { int: 1 }
+  })
+
+/** The compiler makes one loop of it. */
+const addAt: Lowering = (value, builder, [x, positions, values]) => {
+  const [rows, classes] = value.shape as [number, number]
+  const flat = builder.node("Reshape", [positions!, builder.integers([rows])], { ...ofType("int32"), Tshape: int32 })
+  const [depth, on, off] = [builder.splat(classes, "int32"), builder.splat(1, "float32"), builder.splat(0, "float32")]
+  const hot = builder.node("OneHot", [flat, depth, on, off], { ...float32, TI: int32, axis: { int: -1 } })
+  return builder.node("AddV2", [x!, builder.node("Mul", [hot, values!], float32)], float32)
+}
+
 /** x * Phi(x) */
 const gelu: Lowering = (_, builder, [x]) => {
   const erf = builder.node("Erf", [builder.node("Mul", [x!, builder.splat(Math.SQRT1_2, "float32")], float32)], float32)
@@ -205,6 +223,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   CumSum: cumulativeSum,
   MatMul: matmul,
   ScatterAdd: scatterAdd,
+  GatherElements: gatherElements,
+  AddAt: addAt,
   LayerNormalization: layerNorm,
   Out: out
 }

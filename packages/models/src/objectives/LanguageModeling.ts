@@ -9,6 +9,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
+import { crossEntropy } from "../Composites.ts"
 import { dim } from "../Layers.ts"
 
 export interface LanguageModelingOutputs {
@@ -36,11 +37,21 @@ const shifted = ({ logits, input_ids, target_mask }: ScoredTokens) => {
 
 const oneHot = (ids_R: Tensor, vocab_size: number): Tensor => tf.oneHot(ids_R, vocab_size, 1, 0, "float32")
 
+/**
+ * Rows [B, T] one place further on, [B T]; the last of each row, which nothing follows, is 0. So the logits need not be cut: a copy of
+ * [B, T - 1, V] costs more than T's last rows.
+ */
+const following = (x_BT: Tensor): Tensor => {
+  const [B, T] = [dim(x_BT, 0), dim(x_BT, 1)]
+  const last = tf.zeros([B, 1], x_BT.dtype as "int32")
+  return tf.reshape(tf.concat([tf.slice(x_BT, [0, 1], [-1, T - 1]), last], 1), [B * T])
+}
+
 export const languageModeling = (at: ScoredTokens & { readonly label_smoothing: number }): LanguageModelingOutputs => {
-  const { logits_RV, targets_R, scored_R } = shifted(at)
-  const V = dim(logits_RV, 1)
-  const smooth_RV = tf.add(tf.mul(oneHot(targets_R, V), 1 - at.label_smoothing), at.label_smoothing / V)
-  const losses_R = tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits_RV, -1), smooth_RV), -1))
+  const logits_RV = tf.reshape(at.logits, [-1, dim(at.logits, 2)])
+  const targets_R = following(at.input_ids)
+  const scored_R = tf.cast(following(at.target_mask), "float32")
+  const losses_R = crossEntropy(logits_RV, targets_R, at.label_smoothing)
   const count = tf.maximum(tf.sum(scored_R), 1)
   const right_R = tf.cast(tf.equal(tf.argMax(logits_RV, -1), targets_R), "float32")
   return {

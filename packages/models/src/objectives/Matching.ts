@@ -10,7 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { detached } from "../Detached.ts"
-import { dim, MASKED } from "../Layers.ts"
+import { dim, MASKED, pickRows } from "../Layers.ts"
 import type { BlipModel, TokenTensors, Weights } from "../Model.ts"
 import { matches } from "./Contrastive.ts"
 
@@ -47,10 +47,6 @@ export const hardNegatives = (at: {
   text_indices: detached(() => drawNegatives(at.similarity_i2t, at.gumbel_i2t))
 })
 
-/** Rows of a tensor of any rank, as rows of a matrix: scatters of gradients are plain then. */
-const pick = (x: Tensor, indices: Tensor): Tensor =>
-  tf.reshape(tf.gather(tf.reshape(x, [dim(x, 0), -1]), indices), x.shape)
-
 export interface MatchingOutputs {
   readonly itm_loss: Tensor
   /** [3B, 2] in the order above; class 1 = match. */
@@ -67,12 +63,11 @@ export const matching = (
   negatives: Negatives
 ): MatchingOutputs => {
   const B = dim(image_tokens, 0)
-  const images = tf.concat([image_tokens, pick(image_tokens, negatives.image_indices), image_tokens], 0)
-  const rows = (x: Tensor): Tensor => tf.concat([x, x, pick(x, negatives.text_indices)], 0)
-  const match_logits = model.matchLogits(weights, images, {
-    input_ids: rows(text.input_ids),
-    attention_mask: rows(text.attention_mask)
-  })
+  const own = tf.range(0, B, 1, "int32")
+  const images = tf.concat([own, negatives.image_indices, own], 0)
+  const rows = (x: Tensor): Tensor => tf.concat([x, x, pickRows(x, negatives.text_indices)], 0)
+  const texts = { input_ids: rows(text.input_ids), attention_mask: rows(text.attention_mask) }
+  const match_logits = model.matchLogits(weights, image_tokens, texts, images)
   const classes = Int32Array.from({ length: 3 * B }, (_, row) => (row < B ? 1 : 0))
   const targets = tf.tensor(
     Float32Array.from({ length: 6 * B }, (_, i) => (i % 2 === classes[i >> 1] ? 1 : 0)),

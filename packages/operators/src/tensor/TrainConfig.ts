@@ -24,6 +24,12 @@ export const TrainConfig = Schema.Struct({
       description: "rows encoded at once, for batches that memory can't hold: the same gradients, a third more work"
     })
   ),
+  memory: Schema.optionalKey(
+    Schema.Literal("low").annotate({
+      description:
+        "activations between the sums of a transformer's layers are computed again in the backward pass: a fraction of the memory, about a fifth more time; not with micro_batch_size"
+    })
+  ),
   learning_rate: Schema.optionalKey(
     positive.annotate({ description: "at its peak; default 5e-4 for CLIP, 3e-4 for BLIP, 1e-3 for SigLIP" })
   ),

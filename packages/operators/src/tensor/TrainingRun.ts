@@ -122,9 +122,11 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
     .load({ ...start.weights, ...selection.lora?.initial })
     .pipe(Effect.mapError(engineFailure(node)))
   const optimizer = optimizerOf(config, start.model, composed.momentum)
+  const { memory } = config
+  const program = memory === undefined ? composed.program : { ...composed.program, memory }
   const begin: Opened["begin"] = (from) =>
     loaded
-      .train(composed.program, optimizer, from)
+      .train(program, optimizer, from)
       .pipe(Effect.mapError(engineFailure(node)), Effect.provideService(Scope.Scope, scope))
   return trainingOf({ job, lora: selection.lora, composed, feed, begin })
 })
