@@ -17,13 +17,16 @@ const kept = 4
 
 export type ImageTower<E = EngineError> = (pixels: HostTensor) => Effect.Effect<HostTensors, E>
 
+/** As profiles call it. */
+export const towerProgram = { name: "image tower" } as const
+
 const contentOf = ({ data, shape }: HostTensor): string =>
   `${shape.join()} ${sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))}`
 
 /** A model's tower, for each operator to open; it is looked through until the scope closes. */
 export const imageTower = (model: Model, run: LoadedModel["run"]): Effect.Effect<ImageTower, never, Scope.Scope> => {
   const program: Program = {
-    name: "image tower",
+    ...towerProgram,
     weights: Object.keys(model.shapes),
     run: (weights, { image }) => ({ ...model.encodeImage(weights, image!) })
   }

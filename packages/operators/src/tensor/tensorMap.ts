@@ -19,6 +19,7 @@ import type { Model, Weights } from "@bootlace/models"
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
+import { towerProgram } from "./ImageTower.ts"
 import type { ImageTower } from "./ImageTower.ts"
 import { LoadedModels } from "./LoadedModels.ts"
 import type { RunnableModel } from "./LoadedModels.ts"
@@ -156,7 +157,7 @@ const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Conf
   return runnable
 })
 
-const computing = <A>(node: string, { name }: Program, work: Effect.Effect<A, EngineError>) =>
+const computing = <A>(node: string, { name }: Pick<Program, "name">, work: Effect.Effect<A, EngineError>) =>
   spanned(node, "compute", name, work.pipe(Effect.mapError(engineFailure(node))))
 
 const heldBy = (node: string, { hold }: LoadedModel): DriveContext["hold"] =>
@@ -180,7 +181,7 @@ const driveContext = <Config>(
   seed,
   run: (made, inputs) => computing(node, made, loaded.run(made, inputs)),
   hold: heldBy(node, loaded),
-  tower: tower && ((pixels) => tower(pixels).pipe(Effect.mapError(engineFailure(node)))),
+  tower: tower && ((pixels) => computing(node, towerProgram, tower(pixels))),
   program: (name, run) =>
     program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
       name: name === "" ? spec.name : `${spec.name} ${name}`,
