@@ -73,8 +73,10 @@ const Add = Operator.map({
     open: () =>
       Effect.succeed((batch) =>
         Effect.sync(() => {
-          const sums = floatsOf(columnOf(batch, "value")).slice()
-          for (let row = 0; row < sums.length; row++) sums[row]! += 1
+          const values = floatsOf(columnOf(batch, "value"))
+          const { length } = values
+          const sums = new Float32Array(length)
+          for (let row = 0; row < length; row++) sums[row] = values[row]! + 1
           return { columns: { value: scoreColumn(sums) }, rejected: [] }
         })
       )

@@ -45,7 +45,7 @@ export class Inbox {
 
   /** Per producer the columns read from it, `{ input: column }`; `size` undefined: any group is as good as another. */
   constructor(columns: ReadonlyArray<Readonly<Record<string, string>>>, size: number | undefined) {
-    this.#columns = columns
+    this.#columns = columns.map((each) => ({ row_id: "row_id", ...each }))
     this.#lanes = columns.map(() => ({ queue: [], next: 0, reached: 0 }))
     this.#size = size
   }
@@ -54,7 +54,7 @@ export class Inbox {
   offer(producer: number, rows: Rows | undefined, reached: number): void {
     const lane = this.#lanes[producer]!
     if (rows !== undefined && rows.positions.length > 0) {
-      const batch = selectColumns(rows.batch, { row_id: "row_id", ...this.#columns[producer] })
+      const batch = selectColumns(rows.batch, this.#columns[producer]!)
       lane.queue.push({ positions: rows.positions, batch })
     }
     lane.reached = Math.max(lane.reached, reached)
@@ -89,11 +89,10 @@ export class Inbox {
   /** The first piece as it is, where nothing has to be matched or cut. */
   #wholePiece(): Rows | undefined {
     const { queue, next, reached } = this.#lanes[0]!
-    const isOpen =
-      this.#lanes.length === 1 &&
-      next === 0 &&
-      (this.#size ?? queue[0]!.positions.length) === queue[0]!.positions.length
-    return isOpen && queue[0]!.positions.at(-1)! < reached ? queue.shift() : undefined
+    if (this.#lanes.length > 1 || next > 0) return undefined
+    const { positions } = queue[0]!
+    const { length } = positions
+    return (this.#size ?? length) === length && positions[length - 1]! < reached ? queue.shift() : undefined
   }
 
   /** Walks all lanes at once and picks rows that stand in every one of them. */
