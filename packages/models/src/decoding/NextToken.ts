@@ -76,12 +76,12 @@ interface Candidate {
 }
 
 /** How far down the nucleus reaches: all candidates above `least`, and the first `ties` of those that equal it. */
-const nucleusBound = (candidates: ReadonlyArray<Candidate>, top_p: number, top_k: number | undefined) => {
+const nucleusBound = (candidates: ReadonlyArray<Candidate>, top_p: number, top_k: number) => {
   const descending = Float64Array.from(candidates, ({ probability }) => probability)
     .sort()
     .reverse()
     .subarray(0, top_k)
-  const whole = top_k === undefined ? 1 : descending.reduce((sum, probability) => sum + probability, 0)
+  const whole = top_k === Infinity ? 1 : descending.reduce((sum, probability) => sum + probability, 0)
   let count = 0
   for (let reached = 0; count < descending.length && (count === 0 || reached < top_p * whole); count++)
     reached += descending[count]!
@@ -92,15 +92,18 @@ const nucleusBound = (candidates: ReadonlyArray<Candidate>, top_p: number, top_k
 /** The tokens that may be drawn, by id, with their probabilities before cutting. `log_total` is that of logits / temperature. */
 export const nucleus = (
   logits: Float32Array,
-  { top_p, temperature = 1, top_k }: Nucleus,
+  { top_p, temperature = 1, top_k = logits.length }: Nucleus,
   log_total = logTotal(logits, temperature)
 ): ReadonlyArray<Candidate> => {
-  // All tokens at or below this together are at most 1 - top_p, so the nucleus lies above and the rest needs no sorting.
-  const floor = temperature * (Math.log((1 - top_p) / logits.length) + log_total)
+  const most = top_k < logits.length ? top_k : Infinity
+  // All tokens at or below this together are at most 1 - top_p, so the nucleus lies above and the rest needs no sorting. A total in float32 is
+  // not exact, hence a little lower.
+  const share = Math.log((1 - top_p) / logits.length) - 1e-3
+  const floor = most === Infinity ? temperature * (share + log_total) : -Infinity
   const candidates: Array<Candidate> = []
   for (let id = 0; id < logits.length; id++)
     if (logits[id]! > floor) candidates.push({ id, probability: Math.exp(logits[id]! / temperature - log_total) })
-  const bound = nucleusBound(candidates, top_p, top_k)
+  const bound = nucleusBound(candidates, top_p, most)
   let ties = bound.ties
   return candidates.filter(
     ({ probability }) => probability > bound.least || (probability === bound.least && ties-- > 0)
