@@ -26,3 +26,9 @@ export class EngineError extends Schema.TaggedError<EngineError>()("EngineError"
     return `${this.program}: ${this.op === undefined ? "" : `${this.op}: `}${this.detail}`
   }
 }
+
+/** For what capture throws, which is EngineErrors only; anything else is a bug of ours and must not look like a user's. */
+export function asEngineError(cause: unknown): EngineError {
+  if (cause instanceof EngineError) return cause
+  throw cause
+}

@@ -64,3 +64,10 @@ export function firstNonFinite(tensors: HostTensors): string | undefined {
   }
   return undefined
 }
+
+/** A scalar that a run gave. */
+export const numberOf = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN
+
+/** The names under a prefix, without it. */
+export const namesUnder = (prefix: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))

@@ -2,11 +2,11 @@
 import { Effect } from "effect"
 import { checkTensors } from "../CheckTensors.ts"
 import type { CachedPasses, CachedProgram } from "../GradientCaching.ts"
-import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
+import { mapTensors, namesUnder, numberOf, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import type { HostTensors } from "../Program.ts"
 import { accumulateGraph, blockGraph, featuresGraph } from "./Compile.ts"
 import { inPlace } from "./Protocol.ts"
-import { ask, namesUnder, numberOf } from "./WorkerTraining.ts"
+import { ask } from "./WorkerTraining.ts"
 import type { Training } from "./WorkerTraining.ts"
 
 /** The passes of one step, and the weights that they have found to have a gradient. */

@@ -8,7 +8,7 @@ import type { Scope } from "effect"
 import { adamWScalars } from "../AdamW.ts"
 import type { EngineError } from "../EngineError.ts"
 import { checkEnqueue, checkTensors } from "../CheckTensors.ts"
-import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
+import { mapTensors, namesUnder, numberOf, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import type {
   Gradients,
   HostTensor,
@@ -27,7 +27,7 @@ import { cachedPass, cachedProgram } from "../GradientCaching.ts"
 import { cachedPasses } from "./CachedPasses.ts"
 import { followGraph, leanStepGraph, updateGraph } from "./Compile.ts"
 import { makeSessionCache } from "./SessionCache.ts"
-import { ask, namesUnder, numberOf, read } from "./WorkerTraining.ts"
+import { ask, read } from "./WorkerTraining.ts"
 import type { TrainedModel, Training } from "./WorkerTraining.ts"
 import { groupOptimizer, groupSpecs, pieceLength, weightGroups } from "./WeightGroups.ts"
 import type { WeightGroup } from "./WeightGroups.ts"

@@ -4,7 +4,9 @@
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import { EngineError } from "../EngineError.ts"
+import { makeCompileCache } from "../CompileCache.ts"
+import { asEngineError } from "../EngineError.ts"
+import type { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
 import { mapTensors } from "../HostTensors.ts"
 import type { Specs } from "../Program.ts"
@@ -26,12 +28,6 @@ export interface SessionCache {
   readonly get: (program: object, key: string, graph: () => Graph) => Effect.Effect<CompiledSession, EngineError>
 }
 
-interface Entry extends CompiledSession {
-  readonly program: object
-  readonly key: string
-}
-
-const capacity = 64
 let sessions = 0
 
 /**
@@ -45,7 +41,7 @@ const compile = (
   precision: OnnxPrecision
 ): Effect.Effect<CompiledSession, EngineError> =>
   Effect.gen(function* () {
-    const graph = yield* Effect.try({ try: build, catch: (cause) => asEngineError(cause) })
+    const graph = yield* Effect.try({ try: build, catch: asEngineError })
     const session = ++sessions
     const model = lower(graph, precision)
     yield* client.ask(graph.name, {
@@ -60,42 +56,14 @@ const compile = (
     return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
   })
 
-/** Capture throws EngineErrors only; anything else is a bug of ours and must not look like a user's. */
-function asEngineError(cause: unknown): EngineError {
-  if (cause instanceof EngineError) return cause
-  throw cause
-}
-
 export const makeSessionCache = (
   client: SessionClient,
   precision: OnnxPrecision = "fp32"
 ): Effect.Effect<SessionCache, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const entries = new Set<Entry>()
-    const release = ({ session }: CompiledSession) =>
-      Effect.ignore(client.ask("onnx executor", { _tag: "Release", session }))
-    yield* Effect.addFinalizer(() => Effect.forEach(entries, release, { discard: true }))
-    // Not interruptible: a session that was compiled and not noted would never be released.
-    const get: SessionCache["get"] = (program, key, graph) =>
-      Effect.uninterruptible(
-        Effect.gen(function* () {
-          const alike = [...entries].filter((entry) => entry.program === program)
-          const known = alike.find((entry) => entry.key === key)
-          const entry: Entry = known ?? {
-            program,
-            key,
-            ...(yield* compile(client, graph, alike.length === 0, precision))
-          }
-          // A set keeps insertion order: the first is the one unused for longest.
-          entries.delete(entry)
-          entries.add(entry)
-          const [oldest] = entries
-          if (entries.size > capacity && oldest !== undefined) {
-            entries.delete(oldest)
-            yield* release(oldest)
-          }
-          return entry
-        })
-      )
-    return { get }
-  })
+  makeCompileCache<CompiledSession>(({ session }) =>
+    Effect.ignore(client.ask("onnx executor", { _tag: "Release", session }))
+  ).pipe(
+    Effect.map(({ get }) => ({
+      get: (program, key, graph) => get(program, key, (first) => compile(client, graph, first, precision))
+    }))
+  )

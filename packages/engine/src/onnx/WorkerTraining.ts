@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Semaphore } from "effect"
 import { pick } from "../CheckTensors.ts"
-import type { HostTensor, Optimizer, Specs, TrainingProgram } from "../Program.ts"
+import type { Optimizer, Specs, TrainingProgram } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
 import type { Command } from "./Protocol.ts"
 import type { SessionCache } from "./SessionCache.ts"
@@ -35,10 +35,3 @@ export const ask = (training: Training, command: Command) => training.client.ask
 
 export const read = (training: Training, space: number, prefix: string, names: ReadonlyArray<string>) =>
   Effect.flatMap(ask(training, { _tag: "Read", space, prefix }), (all) => pick(training.program.name, all, names))
-
-/** A scalar that a session gave. */
-export const numberOf = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN
-
-/** The names under a prefix, without it. */
-export const namesUnder = (prefix: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))

@@ -3,11 +3,11 @@ import { Effect } from "effect"
 import { checkTensors } from "../CheckTensors.ts"
 import type { CachedPasses, CachedProgram } from "../GradientCaching.ts"
 import type { Graph } from "../Graph.ts"
-import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
+import { mapTensors, namesUnder, numberOf, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import { accumulateGraph, blockGraph, featuresGraph } from "../onnx/Compile.ts"
 import type { HostTensors } from "../Program.ts"
 import { inPlace } from "./Protocol.ts"
-import { ask, graphModel, load, namesUnder, numberOf, runEntry } from "./Training.ts"
+import { ask, graphModel, load, runEntry } from "./Training.ts"
 import type { Training } from "./Training.ts"
 
 /** The passes of one step, and the weights that they have found to have a gradient. */

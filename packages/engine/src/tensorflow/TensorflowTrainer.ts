@@ -9,7 +9,7 @@ import type { EngineError } from "../EngineError.ts"
 import { checkEnqueue, checkTensors } from "../CheckTensors.ts"
 import { makeCompileCache } from "../CompileCache.ts"
 import { cachedPass, cachedProgram } from "../GradientCaching.ts"
-import { mapTensors, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
+import { mapTensors, namesUnder, numberOf, prefixed, shapeKey, specsOf, under, zeros } from "../HostTensors.ts"
 import { stepGraph } from "../onnx/Compile.ts"
 import type {
   Gradients,
@@ -26,7 +26,7 @@ import type {
 import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
 import type { StepNumbers } from "../TrainingChecks.ts"
 import { cachedPasses } from "./CachedPasses.ts"
-import { ask, load, namesUnder, numberOf, read, release, runEntry } from "./Training.ts"
+import { ask, load, read, release, runEntry } from "./Training.ts"
 import type { Loaded, TrainedModel, Training } from "./Training.ts"
 import { trainingModel } from "./TrainingModel.ts"
 

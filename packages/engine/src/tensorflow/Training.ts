@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import type { Semaphore } from "effect"
 import { pick } from "../CheckTensors.ts"
 import type { CompileCache } from "../CompileCache.ts"
-import { EngineError } from "../EngineError.ts"
+import { asEngineError } from "../EngineError.ts"
+import type { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
-import type { HostTensor, HostTensors, Optimizer, Specs, TrainingProgram } from "../Program.ts"
+import type { HostTensors, Optimizer, Specs, TrainingProgram } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
 import type { WorkerClient } from "../WorkerClient.ts"
 import { GraphBuilder } from "./GraphBuilder.ts"
@@ -57,12 +58,6 @@ export const load = (
     return { model, entries: compiled.entries }
   })
 
-/** Capture throws EngineErrors only; anything else is a bug of ours and must not look like a user's. */
-function asEngineError(cause: unknown): EngineError {
-  if (cause instanceof EngineError) return cause
-  throw cause
-}
-
 export const release = (client: TensorflowClient, { model }: Loaded): Effect.Effect<void> =>
   Effect.ignore(client.ask("tensorflow executor", { _tag: "Release", model }))
 
@@ -80,10 +75,3 @@ export const read = (training: Training, space: number, prefix: string, names: R
 
 export const runEntry = (training: Training, { model }: Loaded, entry: string, inputs: HostTensors) =>
   ask(training, { _tag: "Run", model, entry, spaces: [training.ownSpace, training.space], inputs })
-
-/** A scalar that a run gave. */
-export const numberOf = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN
-
-/** The names under a prefix, without it. */
-export const namesUnder = (prefix: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))
