@@ -1,6 +1,9 @@
 /**
  * The worker's tensors: in numbered spaces, by name. Each is a value, which lies in TensorFlow's memory by itself, or a variable of a
  * model. Moving one between the two, or between models, hands its memory over on the CPU; on another device it is copied.
+ *
+ * TensorFlow optimises a model's whole graph anew for every set of feeds and fetches, which takes as long as the first step. So a
+ * model's variables are read, moved in and let go of all at once: few sets, which come again.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,7 +11,7 @@ import { join } from "node:path"
 import type { HostTensor, HostTensors } from "../Program.ts"
 import { borrowed, hostTensor, owned } from "./Binding.ts"
 import type { Binding, TensorInfo } from "./Binding.ts"
-import type { CompiledModel } from "./Model.ts"
+import type { CompiledModel, Entry } from "./Model.ts"
 import { inPlace } from "./Protocol.ts"
 import type { Command } from "./Protocol.ts"
 
@@ -19,6 +22,8 @@ type Held =
 interface LoadedModel extends Pick<CompiledModel, "entries" | "variables"> {
   /** The binding's number of it. */
   readonly id: number
+  /** The variables that have a value, and whose they are. */
+  readonly inside: Map<string, Place>
 }
 
 interface Place {
@@ -47,7 +52,7 @@ export class TensorStore {
 
   put(space: number, tensors: HostTensors): void {
     for (const [name, tensor] of Object.entries(tensors))
-      this.#set({ space: this.#space(space), name }, { _tag: "Value", value: owned(this.#binding, tensor) })
+      this.#set({ space: this.#space(space), name }, owned(this.#binding, tensor))
   }
 
   /** Copies of the tensors under a prefix, named without it. */
@@ -69,7 +74,7 @@ export class TensorStore {
     if (held._tag === "Value") {
       const whole = hostTensor(this.#binding, held.value)
       whole.data.set(rows.data, row * (whole.data.length / whole.shape[0]!))
-      return this.#set(place, { _tag: "Value", value: owned(this.#binding, whole) })
+      return this.#set(place, owned(this.#binding, whole))
     }
     const count = rows.shape[0]!
     const positions: HostTensor = {
@@ -85,7 +90,7 @@ export class TensorStore {
 
   drop(number: number): void {
     const space = this.#space(number)
-    for (const name of space.keys()) this.#let({ space, name })
+    this.#let([...space.keys()].map((name) => ({ space, name })))
     this.#spaces.delete(number)
   }
 
@@ -93,7 +98,12 @@ export class TensorStore {
     const folder = mkdtempSync(join(tmpdir(), "bootlace-model-"))
     try {
       writeFileSync(join(folder, "saved_model.pb"), bytes)
-      this.#models.set(number, { id: this.#binding.loadSavedModel(folder, "serve"), entries, variables })
+      this.#models.set(number, {
+        id: this.#binding.loadSavedModel(folder, "serve"),
+        entries,
+        variables,
+        inside: new Map()
+      })
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -101,11 +111,11 @@ export class TensorStore {
 
   release(number: number): void {
     const model = this.#models.get(number)!
-    for (const space of this.#spaces.values()) {
-      const inside = [...space].filter(([, held]) => held._tag === "Variable" && held.model === model)
-      const places = inside.map(([name]) => ({ space, name }))
-      this.#values(places).forEach(({ value }, i) => space.set(places[i]!.name, { _tag: "Value", value }))
-    }
+    const places = [...model.inside.values()]
+    this.#values(places).forEach(({ value }, i) => {
+      const { space, name } = places[i]!
+      space.set(name, { _tag: "Value", value })
+    })
     this.#binding.deleteSavedModel(model.id)
     this.#models.delete(number)
   }
@@ -114,10 +124,7 @@ export class TensorStore {
     const model = this.#models.get(number)!
     const entry = model.entries[name] ?? missing(`entry ${name}`)
     const spaces = numbers.map((one) => this.#space(one))
-    this.#moveInto(
-      model,
-      entry.variables.map((one) => placeOf(spaces, one) ?? missing(one))
-    )
+    this.#moveInto(model, entry, spaces)
     const feeds = Object.keys(entry.feeds)
     const given = feeds.filter((one) => inputs[one] !== undefined)
     const stored = feeds.filter((one) => inputs[one] === undefined)
@@ -132,8 +139,7 @@ export class TensorStore {
         [...given, ...stored].map((one) => entry.feeds[one]!),
         fetches
       )
-      for (const one of entry.assigned)
-        this.#set(placeOf(spaces, one) ?? { space: spaces[0]!, name: one }, { _tag: "Variable", model })
+      for (const one of entry.assigned) this.#settle(model, placeOf(spaces, one) ?? { space: spaces[0]!, name: one })
       return this.#collect(spaces, outputs, results)
     } finally {
       this.#giveBack(values)
@@ -152,7 +158,7 @@ export class TensorStore {
       const output = outputs[i]
       if (output?.startsWith(inPlace) === true) {
         const name = output.slice(inPlace.length)
-        return this.#set(placeOf(spaces, name) ?? missing(name), { _tag: "Value", value })
+        return this.#set(placeOf(spaces, name) ?? missing(name), value)
       }
       if (output !== undefined) tensors[output] = hostTensor(this.#binding, value)
       this.#binding.deleteTensor(value.id)
@@ -160,59 +166,87 @@ export class TensorStore {
     return tensors
   }
 
-  /** Makes variables of the model of tensors that aren't yet. */
-  #moveInto(model: LoadedModel, places: ReadonlyArray<Place>): void {
-    const moving = places.filter(({ space, name }) => {
-      const held = space.get(name)!
-      return held._tag === "Value" || held.model !== model
+  /** Makes variables of the model of all tensors that can be; those that the entry assigns lose what they were elsewhere. */
+  #moveInto(model: LoadedModel, entry: Entry, spaces: ReadonlyArray<Place["space"]>): void {
+    if (entry.variables.length === 0) return
+    const elsewhere = Object.keys(model.variables).flatMap((name) => {
+      const place = model.inside.has(name) ? undefined : placeOf(spaces, name)
+      return place === undefined ? [] : [place]
     })
-    if (moving.length === 0) return
+    const assigned = new Set(entry.assigned)
+    const moving = elsewhere.filter(({ name }) => !assigned.has(name))
     const values = this.#values(moving)
-    const variables = moving.map(({ name }) => model.variables[name] ?? missing(`variable ${name}`))
-    const done = this.#runNodes(
-      model,
-      values.map(({ value }) => value.id),
-      variables.map(({ feed }) => feed),
-      variables.map(({ put }) => put)
-    )
-    for (const { id } of done) this.#binding.deleteTensor(id)
-    for (const place of moving) this.#set(place, { _tag: "Variable", model })
+    const variables = moving.map(({ name }) => model.variables[name]!)
+    if (moving.length > 0) {
+      const done = this.#runNodes(
+        model,
+        values.map(({ value }) => value.id),
+        variables.map(({ feed }) => feed),
+        variables.map(({ put }) => put)
+      )
+      for (const { id } of done) this.#binding.deleteTensor(id)
+    }
+    this.#let(elsewhere)
+    for (const place of moving) this.#settle(model, place)
     this.#giveBack(values)
+    const absent = entry.variables.find((name) => !model.inside.has(name))
+    if (absent !== undefined) missing(absent)
   }
 
-  /** In the order of the places; the variables of a model in one run. */
+  #settle(model: LoadedModel, place: Place): void {
+    place.space.set(place.name, { _tag: "Variable", model })
+    model.inside.set(place.name, place)
+  }
+
+  /** In the order of the places; of a model in which one lies, all variables are read. */
   #values(places: ReadonlyArray<Place>): ReadonlyArray<Fetched> {
-    const found = new Map<Place, Fetched>()
-    const variables = new Map<LoadedModel, Array<Place>>()
-    for (const place of places) {
-      const held = place.space.get(place.name) ?? missing(place.name)
-      if (held._tag === "Value") found.set(place, { value: held.value, lent: false })
-      else variables.set(held.model, [...(variables.get(held.model) ?? []), place])
+    const models = new Set<LoadedModel>()
+    for (const { space, name } of places) {
+      const held = space.get(name) ?? missing(name)
+      if (held._tag === "Variable") models.add(held.model)
     }
-    for (const [model, inside] of variables) {
-      const reads = inside.map(({ name }) => model.variables[name]!.read)
-      this.#runNodes(model, [], [], reads).forEach((value, i) => found.set(inside[i]!, { value, lent: true }))
+    const read = new Map<LoadedModel, Map<string, TensorInfo>>()
+    for (const model of models) {
+      const names = [...model.inside.keys()].sort()
+      const nodes = names.map((name) => model.variables[name]!.read)
+      const values = this.#runNodes(model, [], [], nodes)
+      read.set(model, new Map(names.map((name, i) => [name, values[i]!])))
     }
-    return places.map((place) => found.get(place)!)
+    const found = places.map(({ space, name }): Fetched => {
+      const held = space.get(name)!
+      if (held._tag === "Value") return { value: held.value, lent: false }
+      const values = read.get(held.model)!
+      const value = values.get(name)!
+      values.delete(name)
+      return { value, lent: true }
+    })
+    for (const values of read.values()) for (const { id } of values.values()) this.#binding.deleteTensor(id)
+    return found
   }
 
   #giveBack(values: ReadonlyArray<Fetched>): void {
     for (const { value, lent } of values) if (lent) this.#binding.deleteTensor(value.id)
   }
 
-  /** Puts another tensor in a place; what was there is let go of, unless it is the same variable. */
-  #set(place: Place, held: Held): void {
-    const before = place.space.get(place.name)
-    const same = before?._tag === "Variable" && held._tag === "Variable" && before.model === held.model
-    if (before !== undefined && !same) this.#let(place)
-    place.space.set(place.name, held)
+  /** Puts a value in a place; what was there is let go of. */
+  #set(place: Place, value: TensorInfo): void {
+    if (place.space.has(place.name)) this.#let([place])
+    place.space.set(place.name, { _tag: "Value", value })
   }
 
-  #let({ space, name }: Place): void {
-    const held = space.get(name)!
-    if (held._tag === "Value") return this.#binding.deleteTensor(held.value.id)
-    const [done] = this.#runNodes(held.model, [], [], [held.model.variables[name]!.gone])
-    this.#binding.deleteTensor(done!.id)
+  /** Leaves these places empty. */
+  #let(places: ReadonlyArray<Place>): void {
+    const gone = new Map<LoadedModel, Array<string>>()
+    for (const { space, name } of places) {
+      const held = space.get(name)!
+      if (held._tag === "Value") this.#binding.deleteTensor(held.value.id)
+      else gone.set(held.model, [...(gone.get(held.model) ?? []), name])
+    }
+    for (const [model, names] of gone) {
+      const nodes = names.sort().map((name) => model.variables[name]!.gone)
+      for (const { id } of this.#runNodes(model, [], [], nodes)) this.#binding.deleteTensor(id)
+      for (const name of names) model.inside.delete(name)
+    }
   }
 
   #runNodes(
