@@ -49,6 +49,21 @@ describe("training graphs", () => {
     expect(least / most).toBeLessThan(0.6)
   })
 
+  it.each([
+    ["clip", 3],
+    ["blip", 2]
+  ] as const)("of %s have attention's scale in its products", async (architecture, times) => {
+    const { values } = await graphOf(architecture)
+    const rank4 = values.filter(({ shape }) => shape.length === 4)
+    const attentions = rank4.filter(({ op }) => op === "Softmax").length
+    // The scores, and two products of the backward pass, which BLIP's twin has none of.
+    const scaled = rank4.filter(({ attributes }) => attributes["alpha"] !== undefined).length
+    expect(attentions).toBeGreaterThan(1)
+    expect(scaled).toBeGreaterThanOrEqual(times * attentions)
+    const multiples = rank4.filter(({ op, inputs }) => op === "Mul" && inputs[1]!.op === "Splat")
+    expect(multiples.filter(({ inputs }) => ["Transpose", "MatMul"].includes(inputs[0]!.op))).toEqual([])
+  })
+
   it("of blip let the parts of shared weights' gradients come in the backward pass's order", async () => {
     const { order, ...unordered } = await graphOf("blip", "low")
     // Whole after whole, they would hold the activations of all losses.

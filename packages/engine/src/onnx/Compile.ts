@@ -21,6 +21,7 @@ import type { CachedProgram } from "../GradientCaching.ts"
 import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "../Program.ts"
 import type { TrainingSpecs } from "../TrainingChecks.ts"
 import { addedTo, differentiate, momentumTwin, normOf, pulled } from "../TrainingStep.ts"
+import { foldScales } from "./FoldScale.ts"
 import { inPlace } from "./Protocol.ts"
 
 export const inferenceGraph = (program: Program, weights: Specs, inputs: Specs): Graph =>
@@ -58,7 +59,7 @@ export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs
 
 /** The same step for ONNX Runtime: what it keeps, and in which order it computes. */
 export function leanStepGraph(...step: Parameters<typeof stepGraph>): Graph {
-  const graph = stepGraph(...step)
+  const graph = foldScales(stepGraph(...step))
   const loss = graph.outputs.total!
   const lean = recompute(graph, loss, step[0].memory ?? "cheap")
   return { ...lean, order: gradientParts(lean, loss) }

@@ -34,6 +34,9 @@ const matmul: Lowering = (value, { node, int8 }, inputs, output) => {
   if (held !== undefined)
     return node("DynamicQuantizeMatMul", [inputs[0]!, held.values, held.scales], output, {}, microsoft)
   const transposes = { transA: flag(value, "transposeA"), transB: flag(value, "transposeB") }
+  const alpha = value.attributes["alpha"]
+  if (typeof alpha === "number")
+    return node("FusedMatMul", inputs, output, { ...transposes, alpha: { float: alpha } }, microsoft)
   if (transposes.transA + transposes.transB === 0) return node("MatMul", inputs, output)
   const flat = value.inputs.every((operand) => operand.shape.length === 2)
   return flat ? node("Gemm", inputs, output, transposes) : node("FusedMatMul", inputs, output, transposes, microsoft)
