@@ -63,6 +63,8 @@ export const compileBinding = Effect.fnUntraced(function* ({ compiler, nodeHeade
     "-Wl,--no-as-needed",
     ...stubs,
     "-Wl,-rpath,$ORIGIN/tensorflow",
+    // Node unloads a binding with the last worker that uses it, and TensorFlow's threads would go on in memory that is gone.
+    "-Wl,-z,nodelete",
     "-o",
     join(folder, bindingName)
   ])
