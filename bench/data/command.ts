@@ -11,10 +11,12 @@ import { fileURLToPath } from "node:url"
 const [steps, how, , ...given] = process.argv.slice(2)
 const bootlace = fileURLToPath(new URL("../../packages/bootlace/bin/bootlace.js", import.meta.url))
 
-/** Peak resident memory in MiB; 0 where the process has gone or there is no /proc. */
+/** Peak resident memory of a process and those it has started, in MiB; 0 where it has gone or there is no /proc. */
 function peakOf(pid: number): number {
   try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
+    const own = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
+    const started = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean)
+    return started.reduce((sum, child) => sum + peakOf(Number(child)), own)
   } catch {
     return 0
   }
