@@ -1,5 +1,24 @@
 /** What the main thread and a worker that owns tensors say to each other, whatever the worker's commands are. */
-import type { HostTensors } from "./Program.ts"
+import type { HostTensor, HostTensors, Specs } from "./Program.ts"
+
+/** An output of this name is written over the tensor whose name follows. */
+export const inPlace = "new:"
+
+/** What every such worker does: it keeps named tensors in numbered spaces, one per model and one per training. */
+export type TensorCommand =
+  | { readonly _tag: "Put"; readonly space: number; readonly tensors: HostTensors }
+  | { readonly _tag: "Zeros"; readonly space: number; readonly specs: Specs }
+  /** Overwrites rows from `row` on. */
+  | {
+      readonly _tag: "Write"
+      readonly space: number
+      readonly name: string
+      readonly row: number
+      readonly rows: HostTensor
+    }
+  /** Copies of the tensors whose names start with `prefix`, named without it. */
+  | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
+  | { readonly _tag: "Drop"; readonly space: number }
 
 /** `Close` makes the worker look at `closing`, also when it has nothing to do. */
 export type Request<Command> = { readonly id: number; readonly command: Command } | "Close"

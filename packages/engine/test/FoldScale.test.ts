@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest"
 import type { Executor, Optimizer, TrainingProgram } from "../src/index.ts"
 import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
 import { specsOf } from "../src/HostTensors.ts"
-import { leanStepGraph, stepGraph } from "../src/onnx/Compile.ts"
+import { leanStepGraph, stepGraph } from "../src/Compile.ts"
 import { distance, float32, numbersFrom } from "./CompareExecutors.ts"
 
 const shapes: ReadonlyArray<ReadonlyArray<number>> = [

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { describe, expect, it } from "vitest"
 import type { Specs, Tensors, TrainingProgram } from "../src/index.ts"
-import { stepGraph } from "../src/onnx/Compile.ts"
+import { stepGraph } from "../src/Compile.ts"
 
 const depth = 3
 const width = 4

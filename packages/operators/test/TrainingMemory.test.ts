@@ -2,7 +2,7 @@
 import type { Specs } from "@bootlace/engine"
 import { describe, expect, it } from "vitest"
 import { peakBytes } from "../../engine/test/PeakBytes.ts"
-import { leanStepGraph } from "../../engine/src/onnx/Compile.ts"
+import { leanStepGraph } from "../../engine/src/Compile.ts"
 import { readModel } from "../src/tensor/ModelArtifact.ts"
 import { composeTraining } from "../src/tensor/TrainingProgram.ts"
 import { runIn } from "./inMemory.ts"

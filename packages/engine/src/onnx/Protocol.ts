@@ -6,9 +6,8 @@
  * An output whose name is in a space is written there, an output `new:NAME` over the tensor NAME that the session may be
  * reading, one named in `holding` stays; all others come back.
  */
-import type { HostTensor, HostTensors, Specs } from "../Program.ts"
-
-export const inPlace = "new:"
+import type { HostTensors } from "../Program.ts"
+import type { TensorCommand } from "../WorkerProtocol.ts"
 
 /** Outputs that stay in a space: some under new names, of some the blocks in tensors that are there. */
 export interface Holding {
@@ -19,20 +18,9 @@ export interface Holding {
 }
 
 export type Command =
-  | { readonly _tag: "Put"; readonly space: number; readonly tensors: HostTensors }
-  | { readonly _tag: "Zeros"; readonly space: number; readonly specs: Specs }
+  | TensorCommand
   /** Fills the tensors whose names start with `prefix` with zeros, in place. */
   | { readonly _tag: "Clear"; readonly space: number; readonly prefix: string }
-  /** Overwrites rows from `row` on. */
-  | {
-      readonly _tag: "Write"
-      readonly space: number
-      readonly name: string
-      readonly row: number
-      readonly rows: HostTensor
-    }
-  /** Copies of the tensors whose names start with `prefix`, named without it. */
-  | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
   /**
    * Moves tensors together: each group of names (with `prefix`) becomes one stretch of memory, of which the tensors are parts from then on. The
    * stretches are kept in the space `into` in pieces of so many elements, vectors named `prefix`, the group's number, a dot and the piece's.
@@ -52,7 +40,6 @@ export type Command =
       readonly weights: ReadonlyArray<string>
       readonly levels: number
     }
-  | { readonly _tag: "Drop"; readonly space: number }
   | {
       readonly _tag: "Compile"
       readonly session: number

@@ -12,7 +12,7 @@ import type { HostTensor, HostTensors } from "../Program.ts"
 import { borrowed, hostTensor, owned } from "./Binding.ts"
 import type { Binding, TensorInfo } from "./Binding.ts"
 import type { CompiledModel, Entry } from "./Model.ts"
-import { inPlace } from "./Protocol.ts"
+import { inPlace } from "../WorkerProtocol.ts"
 import type { Command } from "./Protocol.ts"
 
 type Held =

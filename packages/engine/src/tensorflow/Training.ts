@@ -1,14 +1,13 @@
 /** A model and a training whose tensors are in TensorFlow's worker: where they are, and how they are asked for. */
 import { Effect } from "effect"
 import type { Semaphore } from "effect"
-import { pick } from "../CheckTensors.ts"
 import type { CompileCache } from "../CompileCache.ts"
 import { asEngineError } from "../EngineError.ts"
 import type { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
-import type { HostTensors, Optimizer, Specs, TrainingProgram } from "../Program.ts"
-import type { TrainingSpecs } from "../TrainingChecks.ts"
+import type { HostTensors, Specs } from "../Program.ts"
 import type { WorkerClient } from "../WorkerClient.ts"
+import type { WorkerTraining } from "../WorkerTrainer.ts"
 import { GraphBuilder } from "./GraphBuilder.ts"
 import type { Precision } from "./GraphBuilder.ts"
 import { graphEntry } from "./Model.ts"
@@ -33,14 +32,9 @@ export interface TrainedModel {
   readonly specs: Specs
 }
 
-export interface Training extends TrainedModel {
-  readonly program: TrainingProgram
-  readonly optimizer: Optimizer
-  readonly own: TrainingSpecs
-  /** Where it keeps moments, gradients, twin, average and state. */
-  readonly ownSpace: number
+export interface Training extends WorkerTraining, TrainedModel {
+  readonly client: TensorflowClient
   readonly cache: CompileCache<Loaded>
-  step: number
 }
 
 let models = 0
@@ -69,9 +63,6 @@ export const graphModel = (graph: Graph, precision: Precision): CompiledModel =>
 }
 
 export const ask = (training: Training, command: Command) => training.client.ask(training.program.name, command)
-
-export const read = (training: Training, space: number, prefix: string, names: ReadonlyArray<string>) =>
-  Effect.flatMap(ask(training, { _tag: "Read", space, prefix }), (all) => pick(training.program.name, all, names))
 
 export const runEntry = (training: Training, { model }: Loaded, entry: string, inputs: HostTensors) =>
   ask(training, { _tag: "Run", model, entry, spaces: [training.ownSpace, training.space], inputs })

@@ -1,5 +1,5 @@
 /**
- * Programs as ONNX models. The prefix of a tensor's name says what it is, which is how the worker finds it:
+ * Programs as graphs for a worker that owns the tensors. The prefix of a tensor's name says what it is, which is how the worker finds it:
  *
  *   w: weight   t: twin   s: state   m: exp_avg   v: exp_avg_sq   g: gradient   x: input of the call   h: scalar of the step
  *   n: average   y: output   l: loss   total   grad_norm   new:w: and so on: written over the tensor of that name
@@ -10,19 +10,19 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { capture } from "../Capture.ts"
-import type { AdamWScalars, AdamWState } from "../AdamW.ts"
-import { adamW } from "../AdamW.ts"
-import { gradientParts } from "../GradientOrder.ts"
-import type { Graph } from "../Graph.ts"
-import { mapTensors, prefixed, under } from "../HostTensors.ts"
-import { recompute } from "../Recompute.ts"
-import type { CachedProgram } from "../GradientCaching.ts"
-import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "../Program.ts"
-import type { TrainingSpecs } from "../TrainingChecks.ts"
-import { addedTo, differentiate, momentumTwin, normOf, pulled } from "../TrainingStep.ts"
-import { foldScales } from "./FoldScale.ts"
-import { inPlace } from "./Protocol.ts"
+import { capture } from "./Capture.ts"
+import type { AdamWScalars, AdamWState } from "./AdamW.ts"
+import { adamW } from "./AdamW.ts"
+import { gradientParts } from "./GradientOrder.ts"
+import type { Graph } from "./Graph.ts"
+import { mapTensors, prefixed, under } from "./HostTensors.ts"
+import { recompute } from "./Recompute.ts"
+import type { CachedProgram } from "./GradientCaching.ts"
+import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "./Program.ts"
+import type { TrainingSpecs } from "./TrainingChecks.ts"
+import { addedTo, differentiate, momentumTwin, normOf, pulled } from "./TrainingStep.ts"
+import { foldScales } from "./onnx/FoldScale.ts"
+import { inPlace } from "./WorkerProtocol.ts"
 
 export const inferenceGraph = (program: Program, weights: Specs, inputs: Specs): Graph =>
   capture(program.name, { ...prefixed("w:", weights), ...prefixed("x:", inputs) }, (at) =>
