@@ -4,14 +4,14 @@
  */
 import { defineConfig } from "vitest/config"
 
-const shared = ["Kernels", "Training", "GradientCaching", "AdamW"]
+const suites = ["Kernels", "Training", "GradientCaching", "AdamW"]
 
 export default defineConfig({
   test: {
     name: "tensorflow",
     env: { BOOTLACE_TEST_ENGINE: "tensorflow" },
     include: [
-      ...shared.map((name) => `packages/engine/test/${name}.test.ts`),
+      ...suites.map((name) => `packages/engine/test/${name}.test.ts`),
       "packages/engine/test/tensorflow/*.library.ts"
     ],
     testTimeout: 600_000,

@@ -16,13 +16,11 @@ import {
   contrastive,
   contrastiveBlock,
   l2Normalize,
-  languageModeling,
-  matching,
   modelFromConfig,
-  momentumContrastive,
   preset
 } from "@bootlace/models"
 import type { BlipConfig, BlipModel, Model } from "@bootlace/models"
+import { blipPretraining } from "../../test/engine/BlipPretraining.ts"
 
 /** Token ids that start and end a text. */
 export interface TokenIds {
@@ -88,43 +86,10 @@ function clip(name: string, batch_size: number, tokens: number, model: Model, id
   }
 }
 
-const blipProgram = (name: string, model: BlipModel): TrainingProgram => ({
-  name,
-  weights: Object.keys(model.shapes),
-  twin: model.encoderWeights,
-  state: {
-    image_queue: { shape: [queue_size, model.embed_dim], dtype: "float32" },
-    text_queue: { shape: [queue_size, model.embed_dim], dtype: "float32" }
-  },
-  run: ({ weights, twin, state, inputs }) => {
-    const text = (ids: string) => ({ input_ids: inputs[ids]!, attention_mask: inputs.attention_mask! })
-    const online = model.encodeImage(weights, inputs.pixel_values!)
-    const { itc_loss, enqueue_image, enqueue_text } = momentumContrastive({
-      image_embeds: online.image_embeds,
-      text_embeds: model.encodeText(weights, text("input_ids")),
-      twin_image_embeds: model.encodeImage(twin, inputs.pixel_values!).image_embeds,
-      twin_text_embeds: model.encodeText(twin, text("input_ids")),
-      image_queue: state.image_queue!,
-      text_queue: state.text_queue!,
-      scale: model.similarityScale(weights),
-      alpha: inputs.alpha!
-    })
-    const negatives = { image_indices: inputs.neg_image_idx!, text_indices: inputs.neg_text_idx! }
-    const { itm_loss } = matching(model, weights, online.image_tokens, text("encoder_ids"), negatives)
-    const { lm_loss } = languageModeling({
-      logits: model.decodeLogits(weights, online.image_tokens, text("decoder_ids")),
-      input_ids: inputs.decoder_ids!,
-      target_mask: inputs.attention_mask!,
-      label_smoothing: 0.1
-    })
-    return { losses: { itc_loss, itm_loss, lm_loss }, outputs: { enqueue_image, enqueue_text } }
-  }
-})
-
 function blip(name: string, batch_size: number, tokens: number, model: BlipModel, ids: TokenIds): TrainModel {
   return {
     model,
-    program: blipProgram(name, model),
+    program: blipPretraining(name, model, queue_size),
     optimizer: { ...blipOptimizer, clamp: model.clamp, momentum: 0.995 },
     batch_size,
     tokens,

@@ -3,21 +3,14 @@
  * weights, the twin and the queue as it wraps (Li et al. 2022, section 3.2).
  */
 import { makeEagerExecutor, makeOnnxExecutor } from "@bootlace/engine"
-import type { HostTensor, HostTensors, Optimizer, TrainingProgram } from "@bootlace/engine"
-import {
-  blipOptimizer,
-  fromHuggingFace,
-  languageModeling,
-  matching,
-  modelFromConfig,
-  momentumContrastive,
-  preset
-} from "@bootlace/models"
+import type { HostTensor, HostTensors, Optimizer } from "@bootlace/engine"
+import { blipOptimizer, fromHuggingFace, modelFromConfig, preset } from "@bootlace/models"
 import type { BlipModel } from "@bootlace/models"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import { float32, int32, numbersFrom } from "../../packages/engine/test/CompareExecutors.ts"
 import { readJson, readTensors } from "../../packages/models/test/Safetensors.ts"
+import { blipPretraining } from "./BlipPretraining.ts"
 import { assertClose, assertGradient, assertTrained, hostTensor, parityTensors, under } from "./ParityCase.ts"
 
 interface Recipe {
@@ -70,36 +63,6 @@ const startingWith = (token: number, ids: HostTensor): HostTensor => {
   return { ...ids, data: Int32Array.from(ids.data, (id, index) => (index % width === 0 ? token : id)) }
 }
 
-const program = (model: BlipModel, recipe: Pick<Recipe, "queue_size" | "embed_dim">): TrainingProgram => ({
-  name: "BLIP",
-  weights: Object.keys(model.shapes),
-  twin: model.encoderWeights,
-  state: {
-    image_queue: { shape: [recipe.queue_size, recipe.embed_dim], dtype: "float32" },
-    text_queue: { shape: [recipe.queue_size, recipe.embed_dim], dtype: "float32" }
-  },
-  run: ({ weights, twin, state, inputs }) => {
-    const text = (ids: string) => ({ input_ids: inputs[ids]!, attention_mask: inputs.attention_mask! })
-    const online = model.encodeImage(weights, inputs.pixel_values!)
-    const { itc_loss, enqueue_image, enqueue_text } = momentumContrastive({
-      image_embeds: online.image_embeds,
-      text_embeds: model.encodeText(weights, text("input_ids")),
-      twin_image_embeds: model.encodeImage(twin, inputs.pixel_values!).image_embeds,
-      twin_text_embeds: model.encodeText(twin, text("input_ids")),
-      image_queue: state.image_queue!,
-      text_queue: state.text_queue!,
-      scale: model.similarityScale(weights),
-      alpha: inputs.alpha!
-    })
-    const negatives = { image_indices: inputs.neg_image_idx!, text_indices: inputs.neg_text_idx! }
-    const { itm_loss } = matching(model, weights, online.image_tokens, text("encoder_ids"), negatives)
-    const logits = model.decodeLogits(weights, online.image_tokens, text("decoder_ids"))
-    const scored = { logits, input_ids: inputs.decoder_ids!, target_mask: inputs.attention_mask! }
-    const { lm_loss } = languageModeling({ ...scored, label_smoothing: 0.1 })
-    return { losses: { itc_loss, itm_loss, lm_loss }, outputs: { enqueue_image, enqueue_text } }
-  }
-})
-
 const scaled = (tensor: HostTensor, factor: number): HostTensor => ({
   ...tensor,
   data: Float32Array.from(tensor.data, (value) => value * factor)
@@ -129,7 +92,7 @@ const train = (
     Effect.scoped(
       Effect.gen(function* () {
         const loaded = yield* (yield* make).load(weights)
-        const trainer = yield* loaded.train(program(model, recipe), optimizer, start)
+        const trainer = yield* loaded.train(blipPretraining("BLIP", model, recipe.queue_size), optimizer, start)
         const { gradients } = yield* trainer.gradients(inputsOf(0))
         const steps = []
         let pointer = stored.queue_ptr!.data[0]!
@@ -215,7 +178,10 @@ describe("BLIP on ONNX Runtime against eager", () => {
       Effect.scoped(
         Effect.gen(function* () {
           const loaded = yield* (yield* make).load(weights)
-          const trainer = yield* loaded.train(program(model, recipe), optimizer, { _tag: "Fresh", state: queues() })
+          const trainer = yield* loaded.train(blipPretraining("BLIP", model, recipe.queue_size), optimizer, {
+            _tag: "Fresh",
+            state: queues()
+          })
           const { gradients } = yield* trainer.gradients(inputs)
           const losses = []
           for (let step = 0; step < 3; step++) losses.push((yield* trainer.step(inputs, 1e-3)).losses)

@@ -50,6 +50,12 @@ export function tensorDistance(actual: HostTensor, expected: HostTensor): number
   return worst / scale
 }
 
+export const program = (run: Program["run"], weights: ReadonlyArray<string> = []): Program => ({
+  name: "test program",
+  weights,
+  run
+})
+
 export const runOnce = (
   executor: Executor,
   program: Program,

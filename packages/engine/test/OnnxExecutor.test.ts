@@ -5,18 +5,13 @@ import type { Executor, HostTensors, Program } from "../src/index.ts"
 import { Engine, engineDoctor, makeOnnxExecutor } from "../src/index.ts"
 import { onnxExecutor } from "../src/onnx/OnnxExecutor.ts"
 import { startSessions } from "../src/onnx/SessionClient.ts"
-import { bool, float32, int32, numbersFrom, open, runOnce, tensorDistance } from "./CompareExecutors.ts"
+import { bool, float32, int32, numbersFrom, open, program, runOnce, tensorDistance } from "./CompareExecutors.ts"
 
 let executor: Executor
 let close: () => Promise<void>
 beforeAll(async () => ({ executor, close } = await open(makeOnnxExecutor({ threads: 2 }))))
 afterAll(() => close())
 
-const program = (run: Program["run"], weights: ReadonlyArray<string> = []): Program => ({
-  name: "test program",
-  weights,
-  run
-})
 const next = numbersFrom(5)
 
 describe("the onnx executor", () => {

@@ -22,11 +22,14 @@ export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect
 export const services = (store: string, files: Layer.Layer<Files> = Files.layer) =>
   Layer.mergeAll(Layer.provideMerge(ArtifactStore.layer(store), files), Progress.layer)
 
+const runOver = <E>(layer: Layer.Layer<ArtifactStore | Files | Progress, E>, yaml: string, options: RunOptions) =>
+  Effect.flatMap(planOf(yaml), (plan) => runPlan(plan, options)).pipe(
+    Effect.provide(Layer.orDie(layer), { local: true })
+  )
+
 /** One run in a fresh process, as far as the store can tell. */
 export const run = (store: string, yaml: string, options: RunOptions = {}): Effect.Effect<RunRecord, NodeError> =>
-  Effect.flatMap(planOf(yaml), (plan) => runPlan(plan, options)).pipe(
-    Effect.provide(Layer.orDie(services(store)), { local: true })
-  )
+  runOver(services(store), yaml, options)
 
 /** The same, with the store's journal. */
 export const runJournaled = (
@@ -34,9 +37,7 @@ export const runJournaled = (
   yaml: string,
   options: RunOptions = {}
 ): Effect.Effect<RunRecord, NodeError> =>
-  Effect.flatMap(planOf(yaml), (plan) => runPlan(plan, options)).pipe(
-    Effect.provide(Layer.orDie(Layer.provideMerge(storeJournal(store), services(store))), { local: true })
-  )
+  runOver(Layer.provideMerge(storeJournal(store), services(store)), yaml, options)
 
 /** Digests of all nodes: what a run made. */
 export const digests = (record: RunRecord): Readonly<Record<string, string>> =>

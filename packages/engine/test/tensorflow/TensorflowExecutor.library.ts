@@ -2,9 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import type { Executor, HostTensors, Program, Trainer } from "../../src/index.ts"
+import type { Executor, HostTensors, Trainer } from "../../src/index.ts"
 import { makeEagerExecutor, makeTensorflowExecutor } from "../../src/index.ts"
-import { bool, distance, float32, int32, numbersFrom, open, runOnce } from "../CompareExecutors.ts"
+import { bool, distance, float32, int32, numbersFrom, open, program, runOnce } from "../CompareExecutors.ts"
 import type { Sizes } from "../TinyProgram.ts"
 import { tinyInputs, tinyOptimizer, tinyProgram, tinyQueue, tinyWeights } from "../TinyProgram.ts"
 
@@ -13,11 +13,6 @@ let close: () => Promise<void>
 beforeAll(async () => ({ executor, close } = await open(makeTensorflowExecutor())))
 afterAll(() => close())
 
-const program = (run: Program["run"], weights: ReadonlyArray<string> = []): Program => ({
-  name: "test program",
-  weights,
-  run
-})
 const next = numbersFrom(5)
 const sizes: Sizes = { B: 3, T: 5, V: 11, D: 8, Q: 4 }
 
