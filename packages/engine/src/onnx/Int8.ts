@@ -7,8 +7,8 @@
  * weights on the right of a product are quantised; attention's own products, norms and sums stay float32. The range of x is the whole
  * tensor's, so a row's last digits hang on the rows beside it.
  */
-import { readFileSync } from "node:fs"
 import type { Graph, Value } from "../Graph.ts"
+import { processorFlags } from "../InstructionSet.ts"
 
 /** Below this width a product is too small to gain anything, and a head of two classes loses most. */
 const narrowest = 64
@@ -33,13 +33,7 @@ export const int8Names = (weight: string) => ({ values: `q:${weight}`, scales: `
  * The largest weight as an integer. Without VNNI the processor adds two products of uint8 and int8 in 16 bits, which 127 would overflow; 63
  * can't.
  */
-export function int8Levels(): number {
-  try {
-    return /\bavx(512)?_vnni\b/.test(readFileSync("/proc/cpuinfo", "utf8")) ? 127 : 63
-  } catch {
-    return 63 // Only Linux has the file.
-  }
-}
+export const int8Levels = (): number => (/\bavx(512)?_vnni\b/.test(processorFlags() ?? "") ? 127 : 63)
 
 /** A weight [out, in], row-major, as int8 [in, out] and a scale for each output. */
 export function quantized(weight: Float32Array, outputs: number, levels: number) {

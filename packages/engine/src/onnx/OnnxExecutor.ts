@@ -41,8 +41,7 @@ const revision = 2
 /** The executor over a running session worker. */
 export const onnxExecutor = (client: SessionClient, { threads, precision = "fp32" }: OnnxOptions): Executor => {
   const lock = Semaphore.makeUnsafe(1)
-  const levels = int8Levels()
-  const bits = precision === "int8" ? `int8 (${levels})` : precision
+  const bits = precision === "int8" ? `int8 (${int8Levels()})` : precision
   return {
     name: "onnx",
     numerics: `onnxruntime-node ${client.version} graphs ${revision} cpu ${instructionSet()} threads=${threads} ${bits}`,
