@@ -10,18 +10,20 @@ import { DataError } from "./DataError.ts"
 import { fieldOf } from "./Columns.ts"
 import { countRows, gather, spansOf } from "./Gather.ts"
 import type { RowSpan } from "./Gather.ts"
-import { columnOf } from "./Rows.ts"
+import { chunkNamed, columnOf } from "./Rows.ts"
 
 export type Vectors = Readonly<Record<string, Vector>>
 
-/** One chunk of a vector; several are joined first. */
-const chunkOf = (vector: Vector): Data =>
-  vector.data.length === 1
-    ? vector.data[0]!
-    : gather(
-        vector.data,
-        vector.data.map(({ length }, chunk) => ({ chunk, start: 0, end: length }))
-      )
+/** One chunk of a column; several are joined first. */
+const chunkOf = (column: Vector | Data): Data => {
+  if (column instanceof Data) return column
+  const { data } = column
+  if (data.length === 1) return data[0]!
+  return gather(
+    data,
+    data.map(({ length }, chunk) => ({ chunk, start: 0, end: length }))
+  )
+}
 
 interface Layout {
   readonly schema: Schema
@@ -57,7 +59,7 @@ const batchOf = ({ schema, type }: Layout, length: number, children: ReadonlyArr
 }
 
 /** A batch of columns of equal length. */
-export const makeBatch = (columns: Vectors): RecordBatch => {
+export const makeBatch = (columns: Readonly<Record<string, Vector | Data>>): RecordBatch => {
   const entries = Object.entries(columns)
   const length = entries[0]?.[1].length ?? 0
   const odd = entries.find(([, vector]) => vector.length !== length)
@@ -92,7 +94,7 @@ export const selectColumns = (batch: RecordBatch, names: Readonly<Record<string,
   const { fields } = batch.schema
   const isAll =
     picked.length === fields.length && picked.every(([to, from], i) => to === from && from === fields[i]!.name)
-  return isAll ? batch : makeBatch(Object.fromEntries(picked.map(([to, from]) => [to, columnOf(batch, from)])))
+  return isAll ? batch : makeBatch(Object.fromEntries(picked.map(([to, from]) => [to, chunkNamed(batch, from)])))
 }
 
 /** Rows from `start` up to `end`, without copying. */
@@ -135,7 +137,7 @@ export const gatherSpans = (batches: ReadonlyArray<RecordBatch>, spans: Readonly
   if (schema === undefined)
     throw new DataError({ code: "BadColumn", file: "batch", detail: "no batch to take rows from" })
   const children = schema.fields.map((field) => {
-    const chunks = batches.map((batch) => chunkOf(columnOf(batch, field.name)))
+    const chunks = batches.map((batch) => chunkNamed(batch, field.name))
     const odd = chunks.find((chunk) => chunk.type !== field.type && String(chunk.type) !== String(field.type))
     if (odd !== undefined) {
       const detail = `column ${field.name} differs between batches`

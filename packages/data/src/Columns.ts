@@ -12,6 +12,7 @@
 import {
   Binary,
   Bool,
+  Data,
   DataType,
   Field,
   FixedSizeBinary,
@@ -23,7 +24,6 @@ import {
   Utf8,
   Vector
 } from "apache-arrow"
-import type { Data } from "apache-arrow"
 import { DataError } from "./DataError.ts"
 import { rowIdBytes } from "./RowId.ts"
 
@@ -162,10 +162,12 @@ export const imageColumn = (images: ReadonlyArray<EncodedImage | null>): Vector<
     })
   ])
 
-export const scoreColumn = (scores: Float32Array): Vector<Float32> =>
-  new Vector([makeData({ type: float32, data: scores })])
+/** What Arrow's makeData comes to for numbers that are all there; it looks up a visitor by type first. */
+const numbersIn = <T extends DataType>(type: T, values: T["TArray"]): Vector<T> =>
+  new Vector([new Data(type, 0, values.length, 0, [undefined, values])])
 
-export const labelColumn = (labels: Int32Array): Vector<Int32> => new Vector([makeData({ type: int32, data: labels })])
+export const scoreColumn = (scores: Float32Array): Vector<Float32> => numbersIn(float32, scores)
+export const labelColumn = (labels: Int32Array): Vector<Int32> => numbersIn(int32, labels)
 
 export const flagColumn = (flags: ReadonlyArray<boolean>): Vector<Bool> => {
   const bits = new Uint8Array(Math.ceil(flags.length / 64) * 8)

@@ -4,25 +4,29 @@
  * A column that isn't there or has another type throws a DataError (BadColumn): the plan has promised it, so this is an error
  * of the program and no state to recover from.
  */
-import { DataType } from "apache-arrow"
-import type { RecordBatch, Vector } from "apache-arrow"
+import { DataType, Vector } from "apache-arrow"
+import type { Data, RecordBatch } from "apache-arrow"
 import { DataError } from "./DataError.ts"
 import type { EncodedImage } from "./Columns.ts"
 import { rowIdBytes } from "./RowId.ts"
 
-/** A batch's column by name. */
-export const columnOf = (batch: RecordBatch, name: string): Vector => {
-  const vector = batch.getChild(name)
-  if (vector === null) {
+/** A batch's column by name, as the one chunk that it is. */
+export const chunkNamed = (batch: RecordBatch, name: string): Data => {
+  const { fields } = batch.schema
+  const at = fields.findIndex((field) => field.name === name)
+  if (at < 0) {
     throw new DataError({
       code: "BadColumn",
       file: "batch",
       detail: `no column ${name}`,
-      got: batch.schema.fields.map((field) => field.name).join(", ") || "no columns"
+      got: fields.map((field) => field.name).join(", ") || "no columns"
     })
   }
-  return vector
+  return batch.data.children[at]!
 }
+
+/** A batch's column by name. */
+export const columnOf = (batch: RecordBatch, name: string): Vector => new Vector([chunkNamed(batch, name)])
 
 const wrong = (vector: Vector, expected: string): DataError =>
   new DataError({ code: "BadColumn", file: "column", detail: "wrong type", expected, got: String(vector.type) })

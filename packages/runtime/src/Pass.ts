@@ -84,19 +84,16 @@ interface Line<R> {
   readonly scope: Scope.Scope
 }
 
-/** A node's work on some groups, one after the other; gives its rows for the nodes after it, undefined where there was nothing to do. */
+/** A node's work on some groups, one after the other; gives its rows for the nodes after it. */
 const work = Effect.fnUntraced(function* <R>(
   { session, shard }: Line<R>,
-  { node, inbox, run, output }: Worker<R>,
-  isEnding: boolean
+  { node, run, output }: Worker<R>,
+  groups: ReadonlyArray<Rows>
 ) {
-  const groups = takeGroups(inbox, session.settings.in_flight, isEnding)
-  const [group, ...more] = groups
-  if (group === undefined) return undefined
   const where = { node: node.id, shard }
   const calls =
-    more.length === 0
-      ? Effect.map(run(where, group), (made) => [made])
+    groups.length === 1
+      ? Effect.map(run(where, groups[0]!), (made) => [made])
       : Effect.forEach(groups, (rows) => run(where, rows), { concurrency: groups.length })
   const all = yield* session.recorder.timed(node.id, calls)
   if (output !== undefined) for (const made of all) yield* keepMade(session, node, output, made)
@@ -109,15 +106,16 @@ const work = Effect.fnUntraced(function* <R>(
  */
 const workAhead = Effect.fnUntraced(function* <R>(
   { session, shard, scope }: Line<R>,
-  { node, inbox, run, output }: Worker<R>,
+  { node, run, output }: Worker<R>,
+  groups: ReadonlyArray<Rows>,
   begun: Array<Begun>,
   isEnding: boolean
 ) {
   const { in_flight } = session.settings
-  for (const group of takeGroups(inbox, in_flight - begun.length, isEnding))
+  for (const group of groups)
     begun.push({ from: group.positions[0]!, fiber: yield* Effect.forkIn(run({ node: node.id, shard }, group), scope) })
-  const [oldest] = begun
-  if (oldest === undefined || (begun.length < in_flight && !isEnding)) return undefined
+  if (begun.length < in_flight && !isEnding) return undefined
+  const oldest = begun[0]!
   const made = yield* session.recorder.timed(node.id, Fiber.join(oldest.fiber))
   begun.shift()
   if (output !== undefined) yield* keepMade(session, node, output, made)
@@ -130,13 +128,18 @@ const workAhead = Effect.fnUntraced(function* <R>(
  * group, too: nothing comes after it.
  */
 const settle = Effect.fnUntraced(function* <R>(line: Line<R>, ending: number) {
-  const { workers, targets, begun } = line
+  const { session, workers, targets, begun } = line
   for (let at = workers.length - 1; at >= 0;) {
     const worker = workers[at]!
     const { inbox } = worker
+    const own = begun[at]!
     const isEnding = at <= ending
-    const rows = yield* inbox.isGrouped ? workAhead(line, worker, begun[at]!, isEnding) : work(line, worker, isEnding)
-    const next = begun[at]![0]?.from ?? inbox.waiting
+    const groups = takeGroups(inbox, session.settings.in_flight - own.length, isEnding)
+    const rows =
+      groups.length + own.length === 0
+        ? undefined
+        : yield* inbox.isGrouped ? workAhead(line, worker, groups, own, isEnding) : work(line, worker, groups)
+    const next = own[0]?.from ?? inbox.waiting
     offer(targets[at]!, rows ?? [], isEnding && rows === undefined ? Infinity : next)
     at = rows === undefined ? at - 1 : Math.max(at, ...targets[at]!.map((target) => target.at))
   }

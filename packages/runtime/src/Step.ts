@@ -3,13 +3,14 @@
  * rejected, every declared column, known ports.
  */
 import {
-  columnOf,
+  chunkNamed,
   columnsOf,
   derivedRowIds,
   makeBatch,
   rowIdsOf,
   rowIdVector,
   selectColumns,
+  sliceRows,
   takeRows
 } from "@bootlace/data"
 import type { Batch, Expanded, Mapped, NodeError, PlanNode, Rejected, Routed } from "@bootlace/graph"
@@ -52,6 +53,7 @@ const checkColumns = (
 }
 
 const checkRejected = (where: Where, rejected: ReadonlyArray<Rejected>, length: number): NodeError | undefined => {
+  if (rejected.length === 0) return undefined
   const rows = new Set(rejected.map(({ row }) => row))
   const outside = rejected.find(({ row }) => !Number.isInteger(row) || row < 0 || row >= length)
   if (outside !== undefined) return brokenPromise(where, `rejected row ${outside.row} of a batch of ${length} rows`)
@@ -93,7 +95,7 @@ export const mapped = (node: PlanNode, where: Where, rows: Rows, made: Mapped): 
   const kept = keptRows(made.rejected, numRows)
   const from = kept === undefined ? rows.batch : takeRows(selectColumns(rows.batch, { row_id: "row_id" }), kept)
   const columns = Object.fromEntries(names.map((name) => [name, made.columns[name]!]))
-  const batch = makeBatch({ row_id: columnOf(from, "row_id"), ...columns })
+  const batch = makeBatch({ row_id: chunkNamed(from, "row_id"), ...columns })
   return Effect.succeed({
     rowsIn: numRows,
     ports: [{ port: mapPort, batch, ledger: [] }],
@@ -133,6 +135,7 @@ export const routed = (node: PlanNode, where: Where, rows: Rows, made: Routed): 
   const ids = reasons.size === 0 ? [] : idTexts(batch)
   const parts = ports.map((port, number) => {
     if (number === 0 && counts[0] === numRows) return { port, batch, ledger: [] }
+    if (counts[number] === 0) return { port, batch: sliceRows(batch, 0, 0), ledger: [] }
     const taken = rowsOf(made.ports, number, counts[number]!)
     const ledger = number === 0 ? [] : Array.from(taken, (row) => ledgerRow(ids[row]!, reasons.get(row)!))
     return { port, batch: takeRows(batch, taken), ledger }
