@@ -1,5 +1,16 @@
 import { node, pipeline } from "../src/index.ts"
-import { BuildVocabulary, Filter, ImageEncoder, InitModel, ITM, operators, ReadPairs, Train } from "./operators.ts"
+import {
+  BuildVocabulary,
+  Filter,
+  ImageEncoder,
+  InitModel,
+  ITC,
+  ITM,
+  operators,
+  ReadPairs,
+  TextEncoder,
+  Train
+} from "../src/operators.ts"
 
 const web = node("web", ReadPairs, { path: "data/web" })
 const human = node("human", ReadPairs, { path: "data/human" })
@@ -27,8 +38,12 @@ const retrain = node("retrain", Train, {
   steps: 800,
   graph: ({ pairs }, inner) => {
     const image = inner("image", ImageEncoder, { in: { image: pairs.image } })
-    const itm = inner("itm", ITM, { in: { image_tokens: image.image_tokens, text: pairs.text } })
-    return [itm.itm_loss]
+    const text = inner("text", TextEncoder, { in: { text: pairs.text } })
+    const itc = inner("itc", ITC, { in: { image_embeds: image.image_embeds, text_embeds: text.text_embeds } })
+    const itm = inner("itm", ITM, {
+      in: { image_tokens: image.image_tokens, text: pairs.text, similarity: itc.similarity }
+    })
+    return [itc.itc_loss, itm.itm_loss]
   }
 })
 
