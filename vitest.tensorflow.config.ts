@@ -4,7 +4,7 @@
  */
 import { defineConfig } from "vitest/config"
 
-const suites = ["Kernels", "Training", "GradientCaching", "AdamW"]
+const suites = ["Kernels", "Training", "GradientCaching", "AdamW", "HeldTensors"]
 
 export default defineConfig({
   test: {

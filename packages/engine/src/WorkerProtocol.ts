@@ -20,6 +20,20 @@ export type TensorCommand =
   | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
   | { readonly _tag: "Drop"; readonly space: number }
 
+/** With what decoding asks for: tensors held between runs. */
+export type HeldCommand =
+  | TensorCommand
+  /** Of every tensor of the space these rows of its first axis. */
+  | { readonly _tag: "Take"; readonly space: number; readonly rows: Int32Array }
+
+/** Outputs that stay in a space: some under new names, of some the blocks in tensors that are there. */
+export interface Holding {
+  readonly space: number
+  readonly keep: Readonly<Record<string, string>>
+  readonly write: Readonly<Record<string, string>>
+  readonly places: Int32Array
+}
+
 /** `Close` makes the worker look at `closing`, also when it has nothing to do. */
 export type Request<Command> = { readonly id: number; readonly command: Command } | "Close"
 

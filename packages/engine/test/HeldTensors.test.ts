@@ -2,8 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
+import { makeEagerExecutor } from "../src/index.ts"
 import type { Executor, HostTensor, HostTensors, Program } from "../src/index.ts"
+import { captured, capturedName } from "./Captured.ts"
 
 const floats = (shape: ReadonlyArray<number>, ...data: ReadonlyArray<number>): HostTensor => ({
   shape,
@@ -46,7 +47,7 @@ const story = (executor: Executor) =>
 describe("tensors held between runs", () => {
   it.each([
     ["eager", makeEagerExecutor()],
-    ["onnx", makeOnnxExecutor({ threads: 1 })]
+    [capturedName, captured(1)]
   ] as const)("are kept, written over in blocks, and cut to rows: %s", async (_name, make) => {
     const said = await Effect.runPromise(Effect.scoped(Effect.flatMap(make, story)))
     expect(said).toEqual([

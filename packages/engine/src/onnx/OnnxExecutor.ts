@@ -10,10 +10,10 @@ import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "
 import { instructionSet } from "../InstructionSet.ts"
 import type { Executor, HostTensors, Keeping, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "../Compile.ts"
+import { holdingOf, holdInWorker } from "../WorkerHeld.ts"
+import type { Held } from "../WorkerHeld.ts"
 import { int8Levels } from "./Int8.ts"
 import type { OnnxPrecision } from "./Lower.ts"
-import { holdingOf, holdOnnx } from "./HeldTensors.ts"
-import type { Held } from "./HeldTensors.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
 import { makeSessionCache } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
@@ -110,7 +110,7 @@ const loadModel = (
     return {
       run: (program, inputs) => lock.withPermits(1)(runWith(program, inputs)),
       hold: Effect.suspend(() =>
-        holdOnnx(client, ++spaces, (program, inputs, held, keeping) =>
+        holdInWorker(client, ++spaces, (program, inputs, held, keeping) =>
           lock.withPermits(1)(runWith(program, inputs, held, keeping))
         )
       ),

@@ -7,18 +7,10 @@
  * reading, one named in `holding` stays; all others come back.
  */
 import type { HostTensors } from "../Program.ts"
-import type { TensorCommand } from "../WorkerProtocol.ts"
-
-/** Outputs that stay in a space: some under new names, of some the blocks in tensors that are there. */
-export interface Holding {
-  readonly space: number
-  readonly keep: Readonly<Record<string, string>>
-  readonly write: Readonly<Record<string, string>>
-  readonly places: Int32Array
-}
+import type { HeldCommand, Holding } from "../WorkerProtocol.ts"
 
 export type Command =
-  | TensorCommand
+  | HeldCommand
   /** Fills the tensors whose names start with `prefix` with zeros, in place. */
   | { readonly _tag: "Clear"; readonly space: number; readonly prefix: string }
   /**
@@ -51,8 +43,6 @@ export type Command =
       readonly asWritten: boolean
     }
   | { readonly _tag: "Release"; readonly session: number }
-  /** Of every tensor of the space these rows of its first axis. */
-  | { readonly _tag: "Take"; readonly space: number; readonly rows: Int32Array }
   | {
       readonly _tag: "Run"
       readonly session: number

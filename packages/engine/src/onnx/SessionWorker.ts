@@ -11,9 +11,9 @@ import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
 import { int8Names, quantized } from "./Int8.ts"
 import { SessionProfile } from "./KernelProfile.ts"
 import { inPlace } from "../WorkerProtocol.ts"
-import type { Command, Holding, SessionOptions } from "./Protocol.ts"
+import type { Command, SessionOptions } from "./Protocol.ts"
 import type { HostTensor, HostTensors } from "../Program.ts"
-import type { Cells, FromWorker } from "../WorkerProtocol.ts"
+import type { Cells, FromWorker, Holding } from "../WorkerProtocol.ts"
 import { detailOf, serveRequests } from "../WorkerServer.ts"
 
 const port = parentPort!

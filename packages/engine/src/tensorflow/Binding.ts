@@ -50,16 +50,21 @@ export const loadBinding = (file: string): Binding => createRequire(import.meta.
 export const borrowed = (binding: Binding, { shape, dtype, data }: HostTensor): number =>
   binding.createTensor(shape, dtypes[dtype], data)
 
+/** A copy in TensorFlow's own memory. */
+export function copied(binding: Binding, { id, dtype }: TensorInfo): TensorInfo {
+  const type = { name: "T", type: binding.TF_ATTR_TYPE, value: dtype }
+  return binding.executeOp("DeepCopy", [type], [id], 1)[0]!
+}
+
 /**
  * A tensor in TensorFlow's own memory. One that borrows an array must not get into a variable: whichever of TensorFlow's threads lets go of
  * it last would call into JavaScript.
  */
 export function owned(binding: Binding, tensor: HostTensor): TensorInfo {
-  const lent = borrowed(binding, tensor)
-  const type = { name: "T", type: binding.TF_ATTR_TYPE, value: dtypes[tensor.dtype] }
-  const [copy] = binding.executeOp("DeepCopy", [type], [lent], 1)
-  binding.deleteTensor(lent)
-  return copy!
+  const id = borrowed(binding, tensor)
+  const copy = copied(binding, { id, shape: tensor.shape, dtype: dtypes[tensor.dtype] })
+  binding.deleteTensor(id)
+  return copy
 }
 
 export const hostTensor = (binding: Binding, { id, shape, dtype }: TensorInfo): HostTensor => ({

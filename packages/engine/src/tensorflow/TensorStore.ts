@@ -9,33 +9,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { HostTensor, HostTensors } from "../Program.ts"
-import { borrowed, hostTensor, owned } from "./Binding.ts"
+import { borrowed, copied, hostTensor, owned } from "./Binding.ts"
 import type { Binding, TensorInfo } from "./Binding.ts"
 import type { CompiledModel, Entry } from "./Model.ts"
+import { placeOf } from "./Places.ts"
+import type { Fetched, Held, LoadedModel, Place } from "./Places.ts"
+import { blocksWritten, rowsOf } from "./HeldRows.ts"
 import { inPlace } from "../WorkerProtocol.ts"
+import type { Holding } from "../WorkerProtocol.ts"
 import type { Command } from "./Protocol.ts"
-
-type Held =
-  | { readonly _tag: "Value"; readonly value: TensorInfo }
-  | { readonly _tag: "Variable"; readonly model: LoadedModel }
-
-interface LoadedModel extends Pick<CompiledModel, "entries" | "variables"> {
-  /** The binding's number of it. */
-  readonly id: number
-  /** The variables that have a value, and whose they are. */
-  readonly inside: Map<string, Place>
-}
-
-interface Place {
-  readonly space: Map<string, Held>
-  readonly name: string
-}
-
-/** A tensor's value; `lent` ones are deleted after use. */
-interface Fetched {
-  readonly value: TensorInfo
-  readonly lent: boolean
-}
 
 const missing = (name: string): never => {
   throw new Error(`the worker holds no tensor ${name}`)
@@ -120,7 +102,19 @@ export class TensorStore {
     this.#models.delete(number)
   }
 
-  run({ model: number, entry: name, spaces: numbers, inputs }: Extract<Command, { _tag: "Run" }>): HostTensors {
+  take({ space: number, rows }: Extract<Command, { _tag: "Take" }>): void {
+    const space = this.#space(number)
+    for (const name of space.keys())
+      this.#set({ space, name }, rowsOf(this.#binding, this.#value({ space, name }), rows))
+  }
+
+  run({
+    model: number,
+    entry: name,
+    spaces: numbers,
+    inputs,
+    holding
+  }: Extract<Command, { _tag: "Run" }>): HostTensors {
     const model = this.#models.get(number)!
     const entry = model.entries[name] ?? missing(`entry ${name}`)
     const spaces = numbers.map((one) => this.#space(one))
@@ -140,7 +134,7 @@ export class TensorStore {
         fetches
       )
       for (const one of entry.assigned) this.#settle(model, placeOf(spaces, one) ?? { space: spaces[0]!, name: one })
-      return this.#collect(spaces, outputs, results)
+      return this.#collect(spaces, outputs, results, holding)
     } finally {
       this.#giveBack(values)
       for (const id of lent) this.#binding.deleteTensor(id)
@@ -151,7 +145,8 @@ export class TensorStore {
   #collect(
     spaces: ReadonlyArray<Place["space"]>,
     outputs: ReadonlyArray<string>,
-    results: ReadonlyArray<TensorInfo>
+    results: ReadonlyArray<TensorInfo>,
+    holding: Holding | undefined
   ): HostTensors {
     const tensors: Record<string, HostTensor> = {}
     results.forEach((value, i) => {
@@ -160,10 +155,31 @@ export class TensorStore {
         const name = output.slice(inPlace.length)
         return this.#set(placeOf(spaces, name) ?? missing(name), value)
       }
+      if (output !== undefined && holding !== undefined && this.#hold(holding, output, value)) return
       if (output !== undefined) tensors[output] = hostTensor(this.#binding, value)
       this.#binding.deleteTensor(value.id)
     })
     return tensors
+  }
+
+  /** Whether an output stays. */
+  #hold({ space: number, keep, write, places }: Holding, output: string, value: TensorInfo): boolean {
+    const space = this.#space(number)
+    const [kept, written] = [keep[output], write[output]]
+    if (kept !== undefined) this.#set({ space, name: kept }, copied(this.#binding, value))
+    if (written === undefined && kept === undefined) return false
+    if (written !== undefined) {
+      const place = { space, name: written }
+      this.#set(place, blocksWritten(this.#binding, this.#value(place), value, places))
+    }
+    this.#binding.deleteTensor(value.id)
+    return true
+  }
+
+  /** Of a place whose tensor is no variable. */
+  #value({ space, name }: Place): TensorInfo {
+    const held = space.get(name) ?? missing(name)
+    return held._tag === "Value" ? held.value : missing(name)
   }
 
   /** Makes variables of the model of all tensors that can be; those that the entry assigns lose what they were elsewhere. */
@@ -266,9 +282,4 @@ export class TensorStore {
     this.#spaces.set(number, space)
     return space
   }
-}
-
-const placeOf = (spaces: ReadonlyArray<Place["space"]>, name: string): Place | undefined => {
-  const space = spaces.find((one) => one.has(name))
-  return space === undefined ? undefined : { space, name }
 }

@@ -10,13 +10,14 @@ import type { Scope } from "effect"
 import { availableParallelism } from "node:os"
 import { checkTensors, pick } from "../CheckTensors.ts"
 import { makeCompileCache } from "../CompileCache.ts"
-import { EngineError } from "../EngineError.ts"
-import { heldOnHost } from "../Held.ts"
-import { firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { asEngineError, EngineError } from "../EngineError.ts"
+import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
 import { instructionSet } from "../InstructionSet.ts"
 import { inferenceGraph } from "../Compile.ts"
-import type { Executor, HostTensors, LoadedModel, Program } from "../Program.ts"
+import type { Executor, HostTensors, Keeping, LoadedModel, Program, Specs } from "../Program.ts"
 import { startWorker, workerFile } from "../WorkerClient.ts"
+import { holdingOf, holdInWorker } from "../WorkerHeld.ts"
+import type { Held } from "../WorkerHeld.ts"
 import type { Precision } from "./GraphBuilder.ts"
 import { installedBinding } from "./install/Installation.ts"
 import type { Command, TensorflowData } from "./Protocol.ts"
@@ -53,6 +54,11 @@ export const startTensorflow = (binding: string): Effect.Effect<TensorflowClient
 
 let spaces = 0
 
+interface LoadedProgram extends Loaded {
+  /** Of its outputs. */
+  readonly specs: Specs
+}
+
 /** The binding leaves threads to TensorFlow, which takes a thread per core that the process may use. */
 const tensorflowExecutor = (client: TensorflowClient, precision: Precision): Executor => {
   const lock = Semaphore.makeUnsafe(1)
@@ -76,28 +82,43 @@ const loadModel = (
     yield* checkTensors("load", "weight", weights)
     yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", weights) })
     yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
-    const cache = yield* makeCompileCache<Loaded>((loaded) => release(client, loaded))
+    const cache = yield* makeCompileCache<LoadedProgram>((loaded) => release(client, loaded))
+    const compile = Effect.fnUntraced(function* (program: Program, used: Specs, inputs: Specs) {
+      const graph = yield* Effect.try({ try: () => inferenceGraph(program, used, inputs), catch: asEngineError })
+      const loaded = yield* load(client, program.name, () => graphModel(graph, precision))
+      return { ...loaded, specs: mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype })) }
+    })
 
-    const runOne = (program: Program, inputs: HostTensors) =>
+    const runWith = (program: Program, inputs: HostTensors, held?: Held, keeping: Keeping = {}) =>
       Effect.gen(function* () {
         const { name } = program
         yield* checkTensors(name, "input", inputs)
         const used = yield* pick(name, specs, program.weights)
-        const { model } = yield* cache.get(program, shapeKey(inputs), () =>
-          load(client, name, () => graphModel(inferenceGraph(program, used, specsOf(inputs)), precision))
-        )
-        const command = { _tag: "Run", model, entry: "run", spaces: [space], inputs: prefixed("x:", inputs) } as const
-        const outputs = under("y:", yield* client.ask(name, command))
+        const all = { ...held?.specs, ...specsOf(inputs) }
+        const { model, specs: made } = yield* cache.get(program, shapeKey(all), () => compile(program, used, all))
+        const results = yield* client.ask(name, {
+          _tag: "Run",
+          model,
+          entry: "run",
+          spaces: held === undefined ? [space] : [held.space, space],
+          inputs: prefixed("x:", inputs),
+          ...(held === undefined ? {} : { holding: holdingOf(held, keeping) })
+        })
+        if (held !== undefined) for (const kept of keeping.keep ?? []) held.specs[kept] = made[`y:${kept}`]!
+        const outputs = under("y:", results)
         const bad = firstNonFinite(outputs)
         if (bad !== undefined)
           return yield* new EngineError({ reason: "NonFinite", program: name, detail: `the output ${bad}` })
         return outputs
       })
 
-    const run: LoadedModel["run"] = (program, inputs) => lock.withPermits(1)(runOne(program, inputs))
     return {
-      run,
-      hold: Effect.sync(() => heldOnHost(run)),
+      run: (program, inputs) => lock.withPermits(1)(runWith(program, inputs)),
+      hold: Effect.suspend(() =>
+        holdInWorker(client, ++spaces, (program, inputs, held, keeping) =>
+          lock.withPermits(1)(runWith(program, inputs, held, keeping))
+        )
+      ),
       weights: lock.withPermits(1)(client.ask("weights", { _tag: "Read", space, prefix: "w:" })),
       train: (program, optimizer, start) =>
         trainTensorflow({ client, lock, precision, space, specs }, ++spaces, program, optimizer, start)

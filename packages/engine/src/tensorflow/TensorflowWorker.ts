@@ -38,6 +38,9 @@ function answer(store: TensorStore, command: Command): HostTensors {
       return {}
     case "Read":
       return store.read(command.space, command.prefix)
+    case "Take":
+      store.take(command)
+      return {}
     case "Drop":
       store.drop(command.space)
       return {}

@@ -1,11 +1,14 @@
-/** Tensors held in the session worker: a space of their own, whose names are those of a program's inputs. */
+/** Tensors held in a worker that owns tensors: a space of their own, whose names are those of a program's inputs. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import type { EngineError } from "../EngineError.ts"
-import { mapTensors, prefixed } from "../HostTensors.ts"
-import type { HeldTensors, HostTensors, Keeping, Program, TensorSpec } from "../Program.ts"
-import type { Holding } from "./Protocol.ts"
-import type { SessionClient } from "./SessionClient.ts"
+import type { EngineError } from "./EngineError.ts"
+import { mapTensors, prefixed } from "./HostTensors.ts"
+import type { HeldTensors, HostTensors, Keeping, Program, TensorSpec } from "./Program.ts"
+import type { HeldCommand, Holding } from "./WorkerProtocol.ts"
+
+interface HoldingClient {
+  readonly ask: (program: string, command: HeldCommand) => Effect.Effect<HostTensors, EngineError>
+}
 
 export interface Held {
   readonly space: number
@@ -27,8 +30,8 @@ type RunHeld = (
   keeping: Keeping | undefined
 ) => Effect.Effect<HostTensors, EngineError>
 
-export const holdOnnx = (
-  client: SessionClient,
+export const holdInWorker = (
+  client: HoldingClient,
   space: number,
   run: RunHeld
 ): Effect.Effect<HeldTensors, EngineError, Scope.Scope> =>
