@@ -1,6 +1,6 @@
 /** Which rows of two runs' row sets are the same, by row id: a row keeps its id as long as its source and its way are the same. */
 import type { RunRecord, StoredRows } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { eachRow } from "./ReadRows.ts"
 
 export interface RowsChange {

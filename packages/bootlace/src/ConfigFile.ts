@@ -4,7 +4,7 @@
  * It is code and runs with the user's rights (docs/security.md); `--no-config` refuses it.
  */
 import type { AnyOperator, Registry } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { stat } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"

@@ -5,7 +5,7 @@
 import { rowIdHex, sourceRowIds } from "@bootlace/data"
 import type { Files } from "@bootlace/data"
 import type { Source, SourceBody } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join, relative } from "node:path"
 import { planOf } from "./LoadPipeline.ts"
 import { readLock } from "./RunLock.ts"

@@ -3,7 +3,7 @@ import type { Files } from "@bootlace/data"
 import type { DataError } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
 import { listRuns, readRun } from "@bootlace/runtime"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { usage } from "./Failure.ts"
 import type { Failure } from "./Failure.ts"
 

@@ -1,7 +1,7 @@
 /** From a file name on the command line to a checked plan, with the project's operators; no model and no data is touched. */
 import { only as partOf, readPipeline } from "@bootlace/graph"
 import type { Plan, Registry } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { readdir, readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import { loadConfig, registryWith } from "./ConfigFile.ts"

@@ -4,7 +4,7 @@ import type { StoredRows } from "@bootlace/graph"
 import { makeReportStore } from "@bootlace/report"
 import { openStoredRows } from "@bootlace/runtime"
 import type { StoredTable } from "@bootlace/runtime"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 type Batch = Effect.Success<ReturnType<StoredTable["rows"]>>
 

@@ -5,7 +5,7 @@
 import { columnOf, flagsOf, floatsOf, intsOf, textsOf } from "@bootlace/data"
 import type { ColumnType, RunRecord, StoredRows } from "@bootlace/graph"
 import { quarantines } from "@bootlace/report"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { eachRow, reportStore } from "./ReadRows.ts"
 
 export type Told = string | number | boolean | null

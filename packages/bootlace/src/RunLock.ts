@@ -6,7 +6,8 @@
  * Data are not in it, only what they hashed to: a source that reads something else shows as a difference.
  */
 import type { Plan, RunRecord } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { usage } from "./Failure.ts"
 import { version } from "./version.ts"

@@ -1,7 +1,10 @@
 /** Progress on stderr while a run goes on: bars that redraw on a terminal, lines otherwise, and NDJSON into a file. */
 import { Progress as ProgressHub } from "@bootlace/runtime"
 import type { ProgressEvent } from "@bootlace/runtime"
-import { Clock, Effect, PubSub, Schedule } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import * as Schedule from "effect/Schedule"
 import { createWriteStream } from "node:fs"
 import { usage } from "./Failure.ts"
 import { advance, plainLine, plainStatus, renderBars, startProgress } from "./Progress.ts"

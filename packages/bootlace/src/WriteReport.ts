@@ -1,7 +1,7 @@
 /** A run's report into a file. */
 import type { RunRecord } from "@bootlace/graph"
 import { gather, renderPage } from "@bootlace/report"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { arch, cpus, platform, totalmem } from "node:os"
 import { dirname } from "node:path"

@@ -8,7 +8,9 @@
  * flush the parent. A process killed at any point leaves either the whole artifact or none. The first artifact of a key stays:
  * another process that commits the same key gets the first one back.
  */
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Scope } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 import { dirname, join, resolve } from "node:path"

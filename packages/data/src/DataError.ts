@@ -4,7 +4,8 @@
  * Parsers are plain functions that throw a DataError; `attempt` lifts them into Effect and turns whatever a library throws into
  * a DataError of the given code.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /** Error codes, each with the sentence that a person reads first. */
 export const dataErrors = {

@@ -4,7 +4,8 @@
  * The rows of all `.arrow` files of all artifacts, in order. Shards are read whole and kept, the longest unused ones dropped
  * first, as long as they fit in `cache_bytes`; rows are copied out of them.
  */
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { RecordBatch } from "apache-arrow"
 import type { CommittedArtifact } from "./ArtifactStore.ts"
 import { concatBatches, gatherRows, takeRows } from "./Batches.ts"

@@ -4,7 +4,9 @@
  * Writes are whole files: create, write all, fsync, close. Nothing here retries: after a failed fsync the pages may be gone
  * although a second fsync succeeds, so the error ends the run.
  */
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { DataError } from "./DataError.ts"

@@ -2,7 +2,8 @@
  * Foreign Parquet and Arrow files, parsed in a child process with bounded memory and a time limit: a file that makes a library
  * hang or stops its process costs one error and a new child, never the run.
  */
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { RecordBatch } from "apache-arrow"
 import { fork } from "node:child_process"
 import type { ChildProcess } from "node:child_process"

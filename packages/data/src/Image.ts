@@ -6,7 +6,7 @@
  * The header is checked against the limits first. Grey and palette become RGB, alpha is dropped unless blending is asked for,
  * colour profiles are ignored, EXIF rotation is ignored unless asked for, a damaged or cut file is an error.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Sharp, SharpOptions } from "sharp"
 import { attempt, DataError } from "./DataError.ts"
 import { readImageHeader } from "./ImageHeader.ts"

@@ -4,7 +4,7 @@
  *
  * Rows are cut into shards of 1,024. A shard's key is the sha256 of its images and texts, so it doesn't change when files move.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { RecordBatch } from "apache-arrow"
 import { posix } from "node:path"
 import { makeBatch } from "./Batches.ts"

@@ -1,5 +1,6 @@
 /** Leftovers: drafts of artifacts whose process died before it committed them. */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { sha256 } from "./Canonical.ts"

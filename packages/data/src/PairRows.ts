@@ -3,7 +3,7 @@
  *
  *   (image, text) candidates   ->   row_id, image, text (and further columns) of the rows kept + one reason per row rejected
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { RecordBatch } from "apache-arrow"
 import { appendColumns, columnsOf, makeBatch, takeRows } from "./Batches.ts"
 import { rowIdVector } from "./Columns.ts"

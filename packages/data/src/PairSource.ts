@@ -7,7 +7,8 @@
  *
  * Gives columns row_id, image, text. Shards are known by their content: the same data under another path is the same source.
  */
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { basename, dirname, join } from "node:path"
 import { sliceRows } from "./Batches.ts"

@@ -10,7 +10,7 @@
  *
  * None of them turns an image by its EXIF orientation by itself; `exif: "apply"` does.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { DataError } from "./DataError.ts"
 import { decodeImage, loadSharp } from "./Image.ts"
 import type { DecodeOptions } from "./Image.ts"

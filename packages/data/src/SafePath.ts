@@ -1,7 +1,7 @@
 /**
  * Paths named by data stay below their folder: no absolute path, no `..`, no NUL, no link that leads out.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { isAbsolute, join, relative, resolve, sep } from "node:path"
 import { DataError } from "./DataError.ts"
 import { Files } from "./Files.ts"

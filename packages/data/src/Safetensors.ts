@@ -4,7 +4,7 @@
  * The header must describe the file exactly: known dtypes, lengths that match the shapes, tensors that follow one another with
  * no overlap and no hole up to the last byte. So a file holds nothing but what it names. Tensors are read one by one.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { attempt, DataError } from "./DataError.ts"
 import { openScoped, writeFile } from "./Files.ts"
 import { parseJson } from "./Json.ts"

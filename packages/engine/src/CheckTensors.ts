@@ -1,5 +1,5 @@
 /** Checks on tensors that come from the host, before they reach a native library that would only say "invalid argument". */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { EngineError } from "./EngineError.ts"
 import { showShape, sizeOf } from "./Graph.ts"
 import { arrayClass } from "./HostTensors.ts"

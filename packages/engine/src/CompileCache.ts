@@ -2,7 +2,7 @@
  * What an executor has compiled, one per (program object, key). The least recently used ones go when there are too many, and all of them
  * with the scope they were made in.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import type { EngineError } from "./EngineError.ts"
 

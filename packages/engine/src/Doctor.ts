@@ -1,6 +1,6 @@
 /** Which executors run on this machine, and what the others lack. */
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { EagerBackend } from "./eager/TfjsBackend.ts"
 import { loadBackend } from "./eager/TfjsBackend.ts"
 import type { EngineError } from "./EngineError.ts"

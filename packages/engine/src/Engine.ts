@@ -1,5 +1,6 @@
 /** The engine as a service: operators ask for it, the run decides which executor it is. */
-import { Context, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { EagerOptions } from "./eager/EagerExecutor.ts"
 import { makeEagerExecutor } from "./eager/EagerExecutor.ts"
 import type { EngineError } from "./EngineError.ts"

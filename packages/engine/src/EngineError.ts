@@ -1,5 +1,5 @@
 /** Every way in which capturing, compiling or running a program fails. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
   reason: Schema.Literals([

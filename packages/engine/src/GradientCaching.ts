@@ -8,7 +8,7 @@
  *
  * The order is fixed, so the sums have the same bits every time.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { EngineError } from "./EngineError.ts"
 import { arrayClass, mapTensors } from "./HostTensors.ts"
 import type { HostTensor, HostTensors, MicroBatches, RowLosses, TrainingProgram } from "./Program.ts"

@@ -1,5 +1,5 @@
 /** Tensors held between runs (`HeldTensors`) on the host, for an executor that has no memory of its own. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { mapTensors, takeRows, writeBlocks, zeros } from "./HostTensors.ts"
 import type { HeldTensors, HostTensors, LoadedModel } from "./Program.ts"
 

@@ -1,5 +1,5 @@
 /** What a training may start from, and what a step may go on with. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { EngineError } from "./EngineError.ts"
 import { checkAgainst, pick } from "./CheckTensors.ts"
 import { firstNonFinite } from "./HostTensors.ts"

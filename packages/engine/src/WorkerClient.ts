@@ -1,6 +1,6 @@
 /** The main thread's side of an executor's worker: starts it, asks, and turns its death into an error for everyone who waits. */
 import { Worker } from "node:worker_threads"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { EngineError } from "./EngineError.ts"
 import type { HostTensors } from "./Program.ts"

@@ -1,5 +1,5 @@
 /** Tensors held in a worker that owns tensors: a space of their own, whose names are those of a program's inputs. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import type { EngineError } from "./EngineError.ts"
 import { mapTensors, prefixed } from "./HostTensors.ts"

@@ -1,5 +1,5 @@
 /** The three passes of gradient caching where a worker owns the tensors and keeps the sums: `g:` of the weights, `d:` of all rows' features. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { checkTensors } from "./CheckTensors.ts"
 import { accumulateGraph, blockGraph, featuresGraph } from "./Compile.ts"
 import type { EngineError } from "./EngineError.ts"

@@ -7,7 +7,7 @@
  * A step is: forward and backward, which leaves the gradients in the worker; a check that everything is finite; then, and only then, the
  * update, in place.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Semaphore } from "effect"
 import { adamWScalars } from "./AdamW.ts"
 import { checkEnqueue, pick } from "./CheckTensors.ts"

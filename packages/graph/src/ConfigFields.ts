@@ -1,5 +1,9 @@
 /** What can be said of an operator's config: its keys with their descriptions, defaults and JSON Schemas. For editors and `bootlace ops`. */
-import { type JsonSchema, Result, Schema, SchemaAST, SchemaParser } from "effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaParser from "effect/SchemaParser"
+import type { JsonSchema } from "effect"
 import type { AnyOperator } from "./Operator.ts"
 
 export interface ConfigField {

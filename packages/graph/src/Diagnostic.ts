@@ -6,7 +6,7 @@
  *       |                                          ^^^^^ node web gives: image, text
  *   hint: did you mean web.image?
  */
-import { Data } from "effect"
+import * as Data from "effect/Data"
 
 /** Offsets into the text, end exclusive. `exact`: the text there is the value letter by letter, so a part of it can be pointed at. */
 export interface Span {

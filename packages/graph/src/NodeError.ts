@@ -1,5 +1,5 @@
 /** A failure of a running node, said so that a person can act on it. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 export class NodeError extends Schema.TaggedError<NodeError>()("NodeError", {
   /** `R` and three digits; docs/errors.md lists them. */

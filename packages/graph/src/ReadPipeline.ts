@@ -1,5 +1,5 @@
 /** A YAML file's text to a checked plan: pure, no file, model or data is touched. docs/yaml.md is its manual. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { checkPipeline } from "./check/CheckPipeline.ts"
 import { Diagnostics, type Finding, locate, type Span } from "./Diagnostic.ts"
 import type { Registry } from "./Operator.ts"

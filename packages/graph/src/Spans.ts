@@ -3,7 +3,9 @@
  *
  * A span is part of no artifact and of no key: a profiled run makes the same bytes.
  */
-import { Clock, Context, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 
 /** `node`: all of a node's work on a group of rows, or a whole training; the others are parts of it, or the time between. */
 export type Stage = "node" | "prepare" | "compute" | "write" | "wait"

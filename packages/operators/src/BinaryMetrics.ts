@@ -9,7 +9,8 @@
  */
 import { Operator } from "@bootlace/graph"
 import type { Batch, Metrics } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { measuredRows } from "./metrics/MeasuredRows.ts"
 import { atThreshold, averagePrecision, rocAuc } from "./metrics/Ranking.ts"
 import type { Scored } from "./metrics/Ranking.ts"

@@ -13,7 +13,7 @@
 import { columnOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { bleu } from "./metrics/Bleu.ts"
 import { ciderD, documentFrequency } from "./metrics/Cider.ts"
 import { measuredRows } from "./metrics/MeasuredRows.ts"

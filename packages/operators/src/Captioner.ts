@@ -10,7 +10,8 @@
  */
 import { randomKey } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { decodeImages, lookProgram, stepProgram } from "./tensor/DecodingStep.ts"
 import { batchSize, drivenMap } from "./tensor/tensorMap.ts"
 

@@ -19,7 +19,8 @@ import {
 } from "@bootlace/models"
 import type { Model, RandomKey } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
 import type { StateArray, StepContext, TrainingScope } from "./tensor/TensorOperator.ts"
 

@@ -9,7 +9,8 @@
 import { languageModeling } from "@bootlace/models"
 import type { TokenTensors } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { withFirstToken } from "./tensor/FirstToken.ts"
 import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
 

@@ -1,5 +1,5 @@
 /** The config of an operator that has none: effect's empty struct would let any key pass. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 export const noConfig = Schema.Struct({}).check(
   Schema.makeFilter((config: object) => {

@@ -8,7 +8,8 @@
  */
 import { rowIdHex, rowIdsOf } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { collectRows } from "./CollectedRows.ts"
 import { onRows, scoresIn } from "./RowValues.ts"
 import { encodeThreshold } from "./Threshold.ts"

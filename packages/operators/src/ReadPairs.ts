@@ -12,7 +12,9 @@ import { defaultLimits, openPairs, selectColumns, withLimits } from "@bootlace/d
 import type { Files, Limits, PairBatch, PairOptions } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { Source, SourceBatch } from "@bootlace/graph"
-import { Effect, Schema, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { resolve } from "node:path"
 import { codeOf, dataFailure } from "./DataFailure.ts"
 

@@ -10,7 +10,7 @@
  * for a few queries at a time: memory grows with the rows, not with their square. Radford et al. 2021, table 13.
  */
 import { Operator } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { embeddedPairs } from "./metrics/EmbeddedPairs.ts"
 import type { EmbeddedPairs } from "./metrics/EmbeddedPairs.ts"
 import { measuredRows } from "./metrics/MeasuredRows.ts"

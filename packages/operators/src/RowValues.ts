@@ -5,7 +5,7 @@
 import { columnOf, floatsOf, rowIdHex, rowIdsOf, textsOf } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { Batch } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const missing = (node: string, batch: Batch, row: number, column: string, what: string): NodeError =>
   new NodeError({

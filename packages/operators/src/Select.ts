@@ -4,7 +4,7 @@
  *   any inputs  ->  rows: the same columns
  */
 import { Operator } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { noConfig } from "./NoConfig.ts"
 
 export const Select = Operator.route({

@@ -8,7 +8,7 @@
  * Zhai et al. 2023 (the last place of a text padded to full length).
  */
 import { l2Normalize } from "@bootlace/models"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { batchSize, normalize, tensorMap } from "./tensor/tensorMap.ts"
 
 export const TextEncoder = tensorMap({

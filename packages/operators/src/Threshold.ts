@@ -5,7 +5,8 @@
  */
 import { NodeError } from "@bootlace/graph"
 import type { Artifact } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 const Threshold = Schema.Struct({
   column: Schema.String,

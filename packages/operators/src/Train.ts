@@ -10,7 +10,7 @@
  */
 import { NodeError, Operator } from "@bootlace/graph"
 import type { NodeSpec } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { microBatchRefusal } from "./tensor/CachedTraining.ts"
 import { readModel } from "./tensor/ModelArtifact.ts"
 import { misfits } from "./tensor/TrainCheck.ts"

@@ -17,7 +17,8 @@ import {
 } from "@bootlace/data"
 import { Operator } from "@bootlace/graph"
 import type { ArtifactWriter, Batch, Files } from "@bootlace/graph"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { noRows } from "./metrics/MetricsArtifact.ts"
 import { onRows } from "./RowValues.ts"
 

@@ -4,7 +4,7 @@
  * Few rows, evenly spread over the score or the row set; images are read for those rows only.
  */
 import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Card, Gallery, Line } from "./Gallery.ts"
 import { columnsOf, firstSeeds, ownColumns, portsOf, rowsReadBy, spread, title } from "./Lookup.ts"
 import { count, number } from "./Numbers.ts"

@@ -6,7 +6,7 @@
  * left out with a note; a report must not fail because one artifact is gone.
  */
 import type { DrawnNode, RunRecord, StoredRows } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { History } from "./Curves.ts"
 import { cutOf } from "./FilterQuality.ts"
 import type { FilterRows } from "./FilterQuality.ts"

@@ -1,5 +1,5 @@
 /** What the report asks of the artifact store: rows as plain values, files of artifacts, pictures small enough for a page. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import type { Effect } from "effect"
 import type { StoredArtifact, StoredRows } from "@bootlace/graph"
 

@@ -14,7 +14,7 @@ import {
 } from "@bootlace/data"
 import type { ArtifactStoreShape, DataError } from "@bootlace/data"
 import type { ColumnType, StoredRows } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { imageUri } from "./Gallery.ts"
 import { encodePng } from "./Png.ts"
 import { ReportError } from "./ReportStore.ts"

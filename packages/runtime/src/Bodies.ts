@@ -1,6 +1,7 @@
 /** Bodies: the operators of a pass, opened when a shard first needs them, and held to their promises at every call. */
 import type { Batch, ExpandBody, MapBody, NodeError, PlanNode, RouteBody } from "@bootlace/graph"
-import { Effect, Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import { brokenPromise, callOperator } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
 import type { Rows } from "./Inbox.ts"

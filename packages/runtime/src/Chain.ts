@@ -3,7 +3,7 @@
  * the store already aren't run again; their columns are read back where a later node needs them.
  */
 import type { PlanNode, Wire } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { openBodies } from "./Bodies.ts"
 import type { Bodies } from "./Bodies.ts"
 import { bytesOf, ensureSpace } from "./DiskSpace.ts"

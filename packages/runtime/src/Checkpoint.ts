@@ -5,7 +5,7 @@
 import { keyOf } from "@bootlace/data"
 import type { ArtifactStoreShape, DataError } from "@bootlace/data"
 import type { Files, NodeError } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { ensureSpace } from "./DiskSpace.ts"
 import { callOperator, storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"

@@ -9,7 +9,7 @@
 import type { CommittedArtifact } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
 import type { NodeRecord, PlanNode } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Layout } from "./Layout.ts"
 import type { Recorder } from "./Recorder.ts"
 import { countsOf } from "./TaskOutput.ts"

@@ -1,7 +1,7 @@
 /** Disk space: a run that can't end for lack of it ends early, with what is committed so far kept. */
 import type { CommittedArtifact } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"
 

@@ -9,7 +9,13 @@
  * What a replay takes for done must be in the artifact store as well: the store is the only truth.
  */
 import { NodeError } from "@bootlace/graph"
-import { Cause, Context, Effect, Exit, Option, Schedule, Schema } from "effect"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type { Scope } from "effect"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"

@@ -5,7 +5,7 @@
 import { ArtifactStore } from "@bootlace/data"
 import type { ArtifactStoreShape, CommittedArtifact, Files } from "@bootlace/data"
 import type { NodeError, Plan, PlanNode, RunRecord } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { storing } from "./Guard.ts"
 import type { KeyParts, Keys } from "./Keys.ts"

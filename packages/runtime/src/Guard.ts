@@ -9,7 +9,12 @@
  */
 import type { DataError } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import { Context, Duration, Effect, Exit, Fiber, Stream } from "effect"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { AtWork } from "./AtWork.ts"
 
 export interface Where {

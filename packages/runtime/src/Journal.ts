@@ -6,7 +6,9 @@
  * an activity. Several may be needed: the process was killed, an operator failed.
  */
 import type { Files } from "@bootlace/data"
-import { Context, Effect, Layer } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 /** A run, as the workflow engine knows it. */
 export interface Execution {

@@ -4,7 +4,7 @@
  */
 import { canonicalJson, Files } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { storing } from "./Guard.ts"

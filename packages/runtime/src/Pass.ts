@@ -8,7 +8,9 @@
  */
 import { waitsBetween } from "@bootlace/graph"
 import type { NodeError, PlanNode } from "@bootlace/graph"
-import { Effect, Fiber, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import type { Run } from "./Bodies.ts"
 import { countFrom } from "./Inbox.ts"

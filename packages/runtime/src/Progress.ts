@@ -1,5 +1,7 @@
 /** Progress: what happens in a run, as it happens, for bars on a terminal and `--events`. */
-import { Context, Layer, PubSub } from "effect"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import type { Metrics } from "@bootlace/graph"
 
 export interface ProgressEvent {

@@ -7,7 +7,9 @@
  */
 import { Files, writeFile } from "@bootlace/data"
 import type { RunRecord } from "@bootlace/graph"
-import { Clock, Effect, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { join } from "node:path"
 import type { KeyParts } from "./Keys.ts"
 

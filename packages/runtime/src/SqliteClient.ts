@@ -8,7 +8,11 @@
  * processes may have the file open, too (write-ahead log): whoever finds it taken tries again until `busy_ms` are over, and
  * waits without holding the thread, so that signals and progress stay live.
  */
-import { Duration, Effect, Schedule, Semaphore, Stream } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import type { Scope } from "effect"
 import { layer as reactivity } from "effect/reactivity/Reactivity"
 import { make, makeSqliteAcquirers } from "effect/sql/SqlClient"

@@ -9,7 +9,9 @@
  * aside, with one warning; one that can't be written is left alone, with one warning.
  */
 import { Files } from "@bootlace/data"
-import { Clock, Effect, Layer } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { existsSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { forgetful, Journal, unknown } from "./Journal.ts"

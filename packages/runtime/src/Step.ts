@@ -14,7 +14,7 @@ import {
   takeRows
 } from "@bootlace/data"
 import type { Batch, Expanded, Mapped, NodeError, PlanNode, Rejected, Routed } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { brokenPromise } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
 import { countFrom } from "./Inbox.ts"

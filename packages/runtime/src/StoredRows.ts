@@ -11,7 +11,7 @@ import {
 } from "@bootlace/data"
 import type { StoredDataset } from "@bootlace/data"
 import type { Batch, StoredRows } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { IndexedRows, RowsPart } from "./RowIndex.ts"
 
 export interface StoredTable {

@@ -18,7 +18,7 @@ import {
 } from "@bootlace/data"
 import type { CommittedArtifact, DataError, Draft, ShardSplitter } from "@bootlace/data"
 import type { Batch } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 /** Of one port of one task. `rows_in` and `rejected` are the whole task's. */
 export interface Counts {

@@ -2,7 +2,7 @@
 import type { CommittedArtifact, Draft } from "@bootlace/data"
 import { NodeError, spanned } from "@bootlace/graph"
 import type { PlanNode } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { brokenPromise, storing } from "./Guard.ts"
 import type { Where } from "./Guard.ts"
 import { columnsToStore, portsOf } from "./Keys.ts"

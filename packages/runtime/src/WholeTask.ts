@@ -1,7 +1,7 @@
 /** The task of a fold or train: one artifact over all shards, made once and found again by its key. */
 import type { CommittedArtifact } from "@bootlace/data"
 import type { NodeError, PlanNode } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { storing } from "./Guard.ts"
 import type { Session } from "./Session.ts"
 

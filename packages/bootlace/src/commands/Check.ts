@@ -1,5 +1,5 @@
 /** `bootlace check`: every mistake of a pipeline at once, or one line that there is none. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { PipelineOptions } from "../Invocation.ts"
 import { loadPipeline } from "../LoadPipeline.ts"
 import { out } from "../Screen.ts"

@@ -2,7 +2,7 @@
 import { compareAttrition, compareMetrics, number, percent, signed } from "@bootlace/report"
 import type { MetricChange } from "@bootlace/report"
 import type { RunRecord } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { compareRows } from "../CompareRows.ts"
 import type { RowsChange } from "../CompareRows.ts"
 import { findRun } from "../FindRun.ts"

@@ -1,5 +1,5 @@
 /** `bootlace engine list|install|doctor`: what can run tensors here. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Failure } from "../Failure.ts"
 import { note, out } from "../Screen.ts"
 import { table } from "../Table.ts"

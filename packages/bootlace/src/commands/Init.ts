@@ -1,5 +1,5 @@
 /** `bootlace init`: a pipeline over a folder of images and captions, with a word on how to lay the folder out. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { access, mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Failure, usage } from "../Failure.ts"

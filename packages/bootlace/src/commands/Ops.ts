@@ -1,7 +1,7 @@
 /** `bootlace ops` and `bootlace schema`: what operators there are, and for one of them its ports and config. */
 import { configFields, jsonSchema } from "@bootlace/graph"
 import type { AnyOperator, Input } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { usage } from "../Failure.ts"
 import { loadRegistry } from "../LoadPipeline.ts"
 import { out } from "../Screen.ts"

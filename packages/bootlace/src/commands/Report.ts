@@ -1,5 +1,5 @@
 /** `bootlace report`: the page of a run that is in the store already. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { attributionOf, loadConfig } from "../ConfigFile.ts"
 import { findRun } from "../FindRun.ts"

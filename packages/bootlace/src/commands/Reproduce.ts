@@ -1,7 +1,7 @@
 /** `bootlace reproduce run.lock`: runs a finished run again from nothing and compares every node's output with the lock's hash. */
 import { Engine } from "@bootlace/engine"
 import type { Plan, RunRecord } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { stat } from "node:fs/promises"
 import { installedVersions } from "../Dependencies.ts"
 import { Failure, usage } from "../Failure.ts"

@@ -5,7 +5,7 @@
 import { Files } from "@bootlace/data"
 import type { Plan, RunRecord } from "@bootlace/graph"
 import { lastRun, overBudget, writeRunFile } from "@bootlace/runtime"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { attributionOf } from "../ConfigFile.ts"
 import { installedVersions } from "../Dependencies.ts"

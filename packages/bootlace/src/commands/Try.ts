@@ -1,5 +1,5 @@
 /** `bootlace caption|classify|score IMAGE --model RUN:NODE`: try what was trained. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { usage } from "../Failure.ts"
 import { splitModel } from "../FindModel.ts"
 import type { TryOptions } from "../Invocation.ts"

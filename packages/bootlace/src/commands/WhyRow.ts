@@ -1,7 +1,7 @@
 /** `bootlace why-row ID`: a row's way through a run, and why it ended where it did. */
 import type { RunRecord } from "@bootlace/graph"
 import { number } from "@bootlace/report"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { usage } from "../Failure.ts"
 import { findInput } from "../FindInput.ts"
 import { findRun } from "../FindRun.ts"

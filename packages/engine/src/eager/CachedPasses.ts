@@ -1,5 +1,5 @@
 /** The three passes of gradient caching on a tfjs backend, all tensors on the host between them. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { checkTensors } from "../CheckTensors.ts"
 import type { CachedPasses, CachedProgram } from "../GradientCaching.ts"
 import { mapTensors, prefixed, specsOf, under, zeros } from "../HostTensors.ts"

@@ -2,7 +2,7 @@
  * Runs programs as they are on a tfjs backend, operation by operation: the reference that captured programs are compared with, and the
  * way to run where there is no native library. Weights stay on the host, so it is slow and plain.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import * as tf from "@tensorflow/tfjs-core"
 import { checkTensors, pick } from "../CheckTensors.ts"

@@ -1,6 +1,6 @@
 /** Training on a tfjs backend: the same step as the captured one, with all tensors on the host between its parts. */
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { adamW, adamWScalars } from "../AdamW.ts"
 import { checkEnqueue, checkTensors, pick } from "../CheckTensors.ts"
 import type { EngineError } from "../EngineError.ts"

@@ -1,7 +1,7 @@
 /** Runs plain tfjs code on a backend and reads the results, leaving the process's active backend as it was. */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { activate } from "../Capture.ts"
 import { EngineError } from "../EngineError.ts"
 import { arrayClass, mapTensors } from "../HostTensors.ts"

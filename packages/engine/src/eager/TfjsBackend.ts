@@ -1,7 +1,7 @@
 /** The tfjs backends an eager executor can run on, and what it takes to have one. */
 import { createRequire } from "node:module"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { registerEngineGradients } from "../CaptureBackend.ts"
 import { EngineError } from "../EngineError.ts"
 

@@ -2,7 +2,8 @@
  * The default executor: captured programs run by ONNX Runtime on the CPU, in a worker thread that owns weights and moments, so
  * that the caller's event loop stays free. One call at a time; calls wait for their turn.
  */
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { Scope } from "effect"
 import { EngineError } from "../EngineError.ts"
 import { checkTensors, pick } from "../CheckTensors.ts"

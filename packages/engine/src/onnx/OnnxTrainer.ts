@@ -3,7 +3,7 @@
  * twin and the weights with their moments, in place. The twin of step n is computed twice, once inside the forward graph and once over
  * itself, so that a refused step leaves it as it was without a second copy.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { checkTensors } from "../CheckTensors.ts"
 import { followGraph, leanStepGraph, updateGraph } from "../Compile.ts"

@@ -2,7 +2,7 @@
  * Compiled sessions, one per (program object, shapes of its inputs). The least recently used ones go when there are too many, and
  * all of them with the scope they were made in.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { makeCompileCache } from "../CompileCache.ts"
 import { asEngineError } from "../EngineError.ts"

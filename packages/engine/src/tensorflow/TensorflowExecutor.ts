@@ -5,7 +5,8 @@
  * A training's tensors are variables of its model. An inference program is fed with the model's weights at each run: by reference on the
  * CPU, by a copy to any other device.
  */
-import { Effect, Semaphore } from "effect"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { Scope } from "effect"
 import { availableParallelism } from "node:os"
 import { checkTensors, pick } from "../CheckTensors.ts"

@@ -2,7 +2,7 @@
  * Training in TensorFlow's worker. A step is: forward and backward; a check that everything is finite; then, and only then, twin, weights, moments
  * and average, in place. All of them are variables of the model for the inputs' shape; they move on when the next step's shape is another.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { checkTensors } from "../CheckTensors.ts"
 import { stepGraph } from "../Compile.ts"

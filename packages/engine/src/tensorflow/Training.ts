@@ -1,5 +1,5 @@
 /** A model and a training whose tensors are in TensorFlow's worker: where they are, and how they are asked for. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Semaphore } from "effect"
 import type { CompileCache } from "../CompileCache.ts"
 import { asEngineError } from "../EngineError.ts"

@@ -1,5 +1,8 @@
 /** A node's config through its operator's schema: decoded with defaults, or every issue at its place. */
-import { Result, type SchemaAST, SchemaIssue, SchemaParser } from "effect"
+import * as Result from "effect/Result"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
+import type { SchemaAST } from "effect"
 import type { Finding } from "../Diagnostic.ts"
 import { didYouMean, nearest, unknownName } from "../Nearest.ts"
 import type { AnyOperator } from "../Operator.ts"

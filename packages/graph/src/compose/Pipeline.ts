@@ -1,5 +1,5 @@
 /** `pipeline`: leaves and everything that they read, checked into the same plan as the same pipeline in YAML. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { checkPipeline } from "../check/CheckPipeline.ts"
 import { type Draft, parseId, wordsFor } from "../check/Draft.ts"
 import { Diagnostics, type Finding, locate } from "../Diagnostic.ts"

@@ -1,5 +1,5 @@
 /** The `params:` of a file: each has a type and a default; `--set name=value` is read by the type. */
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import type { Finding, Span } from "../Diagnostic.ts"
 import { didYouMean } from "../Nearest.ts"
 import { unknownKeys, wrongValue } from "./Mistakes.ts"

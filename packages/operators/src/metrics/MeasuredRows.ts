@@ -1,6 +1,6 @@
 /** A fold that keeps its rows and measures them all at the end: what every metric operator is. */
 import type { ArtifactWriter, Batch, Fold, Metrics, NodeError } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { collectRows } from "../CollectedRows.ts"
 import { onRows } from "../RowValues.ts"
 import { noRows, writeMetrics } from "./MetricsArtifact.ts"

@@ -1,7 +1,7 @@
 /** A metrics artifact: metrics.json `{ name: number }`, and examples.jsonl, one object a line, for a person to look at. */
 import type { ArtifactWriter, Metrics } from "@bootlace/graph"
 import { NodeError } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 const utf8 = new TextEncoder()
 

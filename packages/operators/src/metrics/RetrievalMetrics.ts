@@ -4,7 +4,7 @@
  *   image_to_text_r1, _r5, _r10, text_to_image_r1, _r5, _r10: shares in [0, 1]; mean_recall: of all six
  */
 import { rowIdHex } from "@bootlace/data"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { EmbeddedPairs } from "./EmbeddedPairs.ts"
 import type { Measured } from "./MeasuredRows.ts"
 import { rankOf, recallAt } from "./Recall.ts"

@@ -3,7 +3,7 @@
  *
  *   E embedding size   k candidates of a query   P pairs, at most 2 rows k: a pair that both sides chose is there once
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { EmbeddedPairs } from "../metrics/EmbeddedPairs.ts"
 import { nearest, scoresAgainst } from "../metrics/Similarity.ts"
 

@@ -8,7 +8,7 @@ import { resizeBicubic } from "@bootlace/data"
 import type { Rgb } from "@bootlace/data"
 import { uniformAt } from "@bootlace/models"
 import type { RandomKey } from "@bootlace/models"
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { RandAugment, randAugmented } from "./RandAugment.ts"
 
 const share = Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))

@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /** A folder that no model can be made of, in words for a person. */
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {

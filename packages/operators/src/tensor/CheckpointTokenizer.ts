@@ -21,7 +21,7 @@ import {
   wordPiece
 } from "@bootlace/models"
 import type { Tokenizer } from "@bootlace/models"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"

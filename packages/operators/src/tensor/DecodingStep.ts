@@ -9,7 +9,7 @@ import type { HeldTensors, HostTensor, HostTensors, Keeping, Program, Specs, Ten
 import { decoding } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, KeysAndValues, StepInputs } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 
 type Parts<A> = { readonly keys: ReadonlyArray<A>; readonly values: ReadonlyArray<A> }
 

@@ -20,7 +20,7 @@ import {
   vocabOfMerges
 } from "@bootlace/models"
 import type { HuggingFaceClass, Model } from "@bootlace/models"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { attemptCheckpoint } from "./CheckpointError.ts"
 import { bertTokenizerJson, clipTokenizerJson } from "./TokenizerJson.ts"

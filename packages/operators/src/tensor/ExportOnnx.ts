@@ -17,7 +17,7 @@ import type { FreeInput, FreeProgram, HostTensors, Tensors } from "@bootlace/eng
 import { l2Normalize } from "@bootlace/models"
 import type { BlipModel, Model, TokenTensors } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { attemptCheckpoint } from "./CheckpointError.ts"
 import type { ExportedModel } from "./ExportCheckpoint.ts"

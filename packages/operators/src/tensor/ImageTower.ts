@@ -9,7 +9,7 @@
 import { sha256 } from "@bootlace/data"
 import type { EngineError, HostTensor, HostTensors, LoadedModel, Program } from "@bootlace/engine"
 import type { Model } from "@bootlace/models"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 
 /** Micro-batches: as many as can be between two operators of a chain. */

@@ -1,7 +1,7 @@
 /** A checkpoint folder as the model of a node. */
 import { NodeError } from "@bootlace/graph"
 import type { Operator } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { checkpointContent, readCheckpointFolder } from "./CheckpointFolder.ts"
 
 const failing =

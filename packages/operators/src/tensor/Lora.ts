@@ -9,7 +9,8 @@ import type { HostTensor, HostTensors, Tensors } from "@bootlace/engine"
 import { randomKey, uniforms } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 

@@ -7,7 +7,7 @@
 import { rowIdHex, rowIdsOf, columnOf } from "@bootlace/data"
 import type { HostTensor, HostTensors } from "@bootlace/engine"
 import type { Batch, Columns, NodeError, Rejected, StoredType } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { onRows } from "../RowValues.ts"
 import { callsFor } from "./Calls.ts"
 import type { Call, Rows } from "./Calls.ts"

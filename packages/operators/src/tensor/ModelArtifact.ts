@@ -9,7 +9,7 @@ import { NodeError } from "@bootlace/graph"
 import type { Artifact, ArtifactWriter } from "@bootlace/graph"
 import { modelFromConfig, preprocessorConfig, tokenizerOf } from "@bootlace/models"
 import type { Model, Tokenizer } from "@bootlace/models"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decodeTensors, tensorParts } from "./TensorFile.ts"
 
 /** What the host needs of a model; its weights live in the executor. */

@@ -15,7 +15,8 @@ import {
   translateY
 } from "@bootlace/data"
 import type { Rgb } from "@bootlace/data"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 export const RandAugment = Schema.Struct({
   n: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10 }))

@@ -28,7 +28,7 @@ import type { HostTensors, Tensors } from "@bootlace/engine"
 import type { StoredType } from "@bootlace/graph"
 import type { Preprocess } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { OpenModel } from "./ModelArtifact.ts"
 import type { ColumnTensors } from "./TensorOperator.ts"
 

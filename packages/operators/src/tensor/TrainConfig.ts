@@ -1,5 +1,6 @@
 /** What a Train node can be told. What is left out takes the paper's value for the model's architecture. */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { Augment } from "./Augment.ts"
 import { LoraConfig } from "./Lora.ts"
 

@@ -6,7 +6,8 @@
  */
 import type { EngineError, HostTensors, MicroBatches, StepResult, Trainer } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
-import { Effect, Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { TrainConfig } from "./TrainConfig.ts"
 import type { ComposedTraining } from "./TrainingProgram.ts"
 import { trainingRows } from "./TrainingRows.ts"

@@ -8,7 +8,7 @@ import { firstNonFinite } from "@bootlace/engine"
 import type { HostTensors, TrainingSnapshot } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Files, Metrics } from "@bootlace/graph"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decodeTensors, encodeTensors } from "./TensorFile.ts"
 
 const parts = ["weights", "exp_avg", "exp_avg_sq", "twin", "state", "ema"] as const

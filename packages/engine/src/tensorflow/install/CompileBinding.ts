@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { bindingName } from "./Installation.ts"
 import { cannotInstall, firstThatExists, runProgram } from "./Tools.ts"
 

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs"
 import { mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { EngineError } from "../../EngineError.ts"
 import { compileBinding, libraries } from "./CompileBinding.ts"
 import { fetchWheel, pipDownload, wheelFor } from "./Download.ts"

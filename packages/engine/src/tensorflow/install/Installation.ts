@@ -9,7 +9,8 @@
 import { readFile } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { EngineError } from "../../EngineError.ts"
 
 /** The TensorFlow whose library is provisioned. */

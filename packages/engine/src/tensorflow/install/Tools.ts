@@ -3,7 +3,7 @@ import { execFile } from "node:child_process"
 import { access } from "node:fs/promises"
 import { homedir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { EngineError } from "../../EngineError.ts"
 
 /** The installation's own failures: what is missing or wrong, and what to do about it. */
