@@ -11,6 +11,7 @@ import { lowerOperation } from "./LowerOperation.ts"
 import type { DType } from "../Program.ts"
 import { encodeModel } from "./Protobuf.ts"
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxValue } from "./Protobuf.ts"
+import { isUncopied, sequence } from "./Uncopied.ts"
 
 /** Of the products with weights, in inference; training is always in fp32. */
 export type OnnxPrecision = "fp32" | "int8"
@@ -69,6 +70,8 @@ export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Arr
     }
   }
   const outputs = nameOutputs(graph, names)
+  const uncopied = isUncopied(graph.outputs)
+  if (uncopied) emitter.node("SequenceEmpty", [], sequence)
   for (const value of graph.values) lowerOperation(value, emitter)
   for (const { name, value } of outputs)
     if (names.get(value) !== name) emitter.node("Identity", [names.get(value)!], name)
@@ -78,11 +81,14 @@ export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Arr
     ...(precision === "int8" ? int8Inputs(graph) : [])
   ]
   const given = { name: graph.name, nodes, initializers: [...initializers.values()] }
-  const results = outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape }))
+  const results: ReadonlyArray<OnnxValue> = [
+    ...(uncopied ? [{ name: sequence, dtype: "float32" as const, sequence: true }] : []),
+    ...outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape }))
+  ]
   if (graph.order === undefined) return encodeModel({ ...given, inputs: described, outputs: results })
   // Where ONNX Runtime knows sizes, it plans memory: a tensor takes the place of an earlier one of its size, which is held until then, from the
   // forward pass to the backward pass. So it learns none; also those that are operands it must take for inputs that have a default.
-  const unsized = ({ name, dtype }: OnnxValue): OnnxValue => ({ name, dtype })
+  const unsized = ({ name, dtype, sequence = false }: OnnxValue): OnnxValue => ({ name, dtype, sequence })
   const sizes = given.initializers.filter(({ dtype }) => dtype === "int64")
   return encodeModel({ ...given, inputs: [...described, ...sizes].map(unsized), outputs: results.map(unsized) })
 }

@@ -27,6 +27,8 @@ export interface OnnxValue {
   readonly dtype: OnnxType
   /** A word names a size that is free; absent, nothing is said of it. */
   readonly shape?: ReadonlyArray<number | string>
+  /** A sequence of such tensors instead of one. */
+  readonly sequence?: boolean
 }
 
 export interface OnnxInitializer extends OnnxValue {
@@ -74,11 +76,12 @@ const initializer = ({ name, dtype, shape, bytes: content }: OnnxInitializer): M
     bytes(9, content)
   )
 
-/** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value or dim_param } } } } } */
-function valueInfo(field: number, { name, dtype, shape }: OnnxValue): Message {
+/** ValueInfoProto { name, type { tensor_type { elem_type, shape { dim { dim_value or dim_param } } } } }; sequence_type { elem_type { tensor_type } } */
+function valueInfo(field: number, { name, dtype, shape, sequence }: OnnxValue): Message {
   const dimension = (size: number | string) => (typeof size === "number" ? integer(1, size) : text(2, size))
   const dimensions = shape === undefined ? [] : [message(2, ...shape.map((size) => message(1, dimension(size))))]
-  return message(field, text(1, name), message(2, message(1, integer(1, elementType[dtype]), ...dimensions)))
+  const tensor = message(1, integer(1, elementType[dtype]), ...dimensions)
+  return message(field, text(1, name), message(2, sequence === true ? message(4, message(1, tensor)) : tensor))
 }
 
 const operators = (domain: string, version: number): Message => message(8, text(1, domain), integer(2, version))

@@ -6,7 +6,7 @@
  * An output whose name is in a space is written there, an output `new:NAME` over the tensor NAME that the session may be
  * reading, one named in `holding` stays; all others come back.
  */
-import type { HostTensors } from "../Program.ts"
+import type { HostTensors, Specs } from "../Program.ts"
 import type { HeldCommand, Holding } from "../WorkerProtocol.ts"
 
 export type Command =
@@ -41,6 +41,8 @@ export type Command =
       readonly arena: boolean
       /** Run as it is: ONNX Runtime's own rewriting would move what has its order. */
       readonly asWritten: boolean
+      /** Of a session that isn't to copy what it writes (Uncopied.ts): all its outputs. */
+      readonly outputs?: Specs
     }
   | { readonly _tag: "Release"; readonly session: number }
   | {

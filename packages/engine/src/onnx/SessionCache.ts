@@ -14,6 +14,7 @@ import { int8Weights } from "./Int8.ts"
 import { lower } from "./Lower.ts"
 import type { OnnxPrecision } from "./Lower.ts"
 import type { SessionClient } from "./SessionClient.ts"
+import { isUncopied } from "./Uncopied.ts"
 
 export interface CompiledSession {
   /** Weights that it wants in 8 bits. */
@@ -44,15 +45,16 @@ const compile = (
     const graph = yield* Effect.try({ try: build, catch: asEngineError })
     const session = ++sessions
     const model = lower(graph, precision)
+    const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
     yield* client.ask(graph.name, {
       _tag: "Compile",
       session,
       program: graph.name,
       model,
       arena,
-      asWritten: graph.order !== undefined
+      asWritten: graph.order !== undefined,
+      ...(isUncopied(specs) && { outputs: specs })
     })
-    const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
     return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
   })
 

@@ -7,20 +7,23 @@
 import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
-import { takeRows, writeBlocks, zeros } from "../HostTensors.ts"
+import { mapTensors, takeRows, writeBlocks, zeros } from "../HostTensors.ts"
 import { int8Names, quantized } from "./Int8.ts"
 import { SessionProfile } from "./KernelProfile.ts"
 import { inPlace } from "../WorkerProtocol.ts"
 import type { Command, SessionOptions } from "./Protocol.ts"
-import type { HostTensor, HostTensors } from "../Program.ts"
+import type { HostTensor, HostTensors, Specs } from "../Program.ts"
 import type { Cells, FromWorker, Holding } from "../WorkerProtocol.ts"
 import { detailOf, serveRequests } from "../WorkerServer.ts"
+import { runUncopied } from "./Uncopied.ts"
 
 const port = parentPort!
 const options = workerData as SessionOptions & Cells
 const spaces = new Map<number, Map<string, Tensor>>()
 const sessions = new Map<number, InferenceSession>()
 const profiles = new Map<number, SessionProfile>()
+/** Outputs of the sessions that don't copy what they write. */
+const written = new Map<number, Specs>()
 
 const runtime: typeof Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
   const detail = `onnxruntime-node doesn't load here: ${detailOf(cause)}`
@@ -41,7 +44,8 @@ const toHost = (tensor: Tensor): HostTensor => ({
  * while a run waits for them, which doubles its speed; after the run they must stop, or they take the cores from the next session's.
  */
 function compile(command: Extract<Command, { _tag: "Compile" }>): Promise<InferenceSession> {
-  const { session, program, model, arena, asWritten } = command
+  const { session, program, model, arena, asWritten, outputs } = command
+  if (outputs !== undefined) written.set(session, outputs)
   const profile = options.profile === undefined ? undefined : new SessionProfile(options.profile, session, program)
   if (profile !== undefined) profiles.set(session, profile)
   return runtime!.InferenceSession.create(model, {
@@ -67,12 +71,21 @@ async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTens
     const given = inputs[name]
     feeds[name] = given !== undefined ? toTensor(given) : (stored(name) ?? missing(name))
   }
-  const fetches: Record<string, Tensor | null> = {}
-  for (const name of session.outputNames) {
-    fetches[name] = name.startsWith(inPlace)
-      ? (stored(name.slice(inPlace.length)) ?? missing(name))
-      : (stored(name) ?? null)
+  const place = (name: string) =>
+    name.startsWith(inPlace) ? (stored(name.slice(inPlace.length)) ?? missing(name)) : stored(name)
+  const outputs = written.get(id)
+  if (outputs !== undefined) {
+    const made = zeros(Object.fromEntries(Object.entries(outputs).filter(([name]) => place(name) === undefined)))
+    await runUncopied(
+      session,
+      feeds,
+      mapTensors(outputs, (_, name) => place(name) ?? toTensor(made[name]!))
+    )
+    profiles.get(id)?.ran(session)
+    return made
   }
+  const fetches: Record<string, Tensor | null> = {}
+  for (const name of session.outputNames) fetches[name] = place(name) ?? null
   const results = await session.run(feeds, fetches)
   profiles.get(id)?.ran(session)
   const fresh = session.outputNames.filter(
@@ -164,6 +177,7 @@ async function release(id: number): Promise<void> {
   if (session === undefined) return
   profiles.get(id)?.released(session)
   profiles.delete(id)
+  written.delete(id)
   await session.release()
   sessions.delete(id)
 }
