@@ -78,7 +78,7 @@ models:
   clip: { architecture: clip, path: theirs }
 nodes:
   files: { op: ReadPairs, path: "\${path}", verify: false }
-  image: { op: ImageEncoder, model: clip, in: { image: files.image }, persist: true }
+  image: { op: ImageEncoder, model: clip, in: { image: files.image } }
 `
 
 /** JPEG files of 640 x 480, and a few others to warm up with; each with the text that a pair needs. */

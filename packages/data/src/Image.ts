@@ -73,12 +73,13 @@ const raw = async (image: Sharp, space: "srgb" | "cmyk", channels: number): Prom
   return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
 }
 
-const pixelsOf = async (image: Sharp, cmyk: boolean, alpha: "drop" | "white"): Promise<Rgb> => {
+/** A JPEG has no alpha to blend. */
+const pixelsOf = async (image: Sharp, { cmyk, format }: ImageHeader, alpha: "drop" | "white"): Promise<Rgb> => {
   if (cmyk) {
     const ink = await raw(image.pipelineColourspace("cmyk"), "cmyk", 4)
     return { ...ink, data: cmykToRgb(ink.data) }
   }
-  if (alpha === "drop") return raw(image.removeAlpha(), "srgb", 3)
+  if (alpha === "drop" || format === "jpeg") return raw(image.removeAlpha(), "srgb", 3)
   const blended = await raw(image.ensureAlpha(), "srgb", 4)
   return { ...blended, data: blendOverWhite(blended.data) }
 }
@@ -119,7 +120,7 @@ export const decodeImage = Effect.fnUntraced(function* (bytes: Uint8Array, optio
     autoOrient: options.exif === "apply"
   }
   const rgb = yield* Effect.tryPromise({
-    try: async () => pixelsOf((await loadSharp())(bytes, input), header.cmyk, options.alpha ?? "drop"),
+    try: async () => pixelsOf((await loadSharp())(bytes, input), header, options.alpha ?? "drop"),
     catch: (cause) => damaged(where, cause)
   })
   const sides = [header.width, header.height].toSorted((a, b) => a - b)

@@ -6,8 +6,8 @@
  * Resize (bicubic, 8 bits), crop, / 255, minus mean, / std. CLIP: shortest side to S, long side truncated, centre crop with
  * the offset rounded down. BLIP: straight to S x S. Radford et al. 2021, section 2.4; Li et al. 2022, section 4.1.
  */
-import { resizeBicubic } from "./Resize.ts"
-import type { Rgb } from "./Resize.ts"
+import { resizePillow, wholeWindow } from "./Resize.ts"
+import type { Part, Resizer, Rgb } from "./Resize.ts"
 
 export interface Preprocess {
   readonly image_size: number
@@ -16,23 +16,22 @@ export interface Preprocess {
   readonly resize: "shortest_side_center_crop" | "square"
 }
 
-/** The part of an image to copy from: `left` and `top` are offsets in pixels. */
-interface Window {
-  readonly image: Rgb
+type Rounding = (offset: number) => number
+
+/** What the model sees, and where it begins. */
+interface Crop {
+  readonly image: Part
   readonly left: number
   readonly top: number
 }
 
-/** Resizes to exactly width x height. */
-export type Resizer = (image: Rgb, width: number, height: number) => Rgb
-
-type Rounding = (offset: number) => number
-
-const shortestSideCenterCrop = (image: Rgb, size: number, resize: Resizer, round: Rounding): Window => {
+const shortestSideCenterCrop = (image: Rgb, size: number, resize: Resizer, round: Rounding): Crop => {
   const { width, height } = image
   const long = Math.trunc((size * Math.max(width, height)) / Math.min(width, height))
-  const resized = width < height ? resize(image, size, long) : resize(image, long, size)
-  return { image: resized, left: round((resized.width - size) / 2), top: round((resized.height - size) / 2) }
+  const [w, h] = width < height ? [size, long] : [long, size]
+  const [left, top] = [round((w - size) / 2), round((h - size) / 2)]
+  const window = { columns: { start: left, length: size }, rows: { start: top, length: size } }
+  return { image: resize(image, w, h, window), left, top }
 }
 
 /** The float32 value of each of the 256 levels of one channel. */
@@ -48,20 +47,20 @@ export const preprocessInto = (
   config: Preprocess,
   out: Float32Array,
   offset: number,
-  resize: Resizer = resizeBicubic,
+  resize: Resizer = resizePillow,
   round: Rounding = Math.floor
 ): void => {
   const size = config.image_size
-  const window: Window =
+  const { image, left, top }: Crop =
     config.resize === "square"
-      ? { image: resize(rgb, size, size), left: 0, top: 0 }
+      ? { image: resize(rgb, size, size, wholeWindow(size, size)), left: 0, top: 0 }
       : shortestSideCenterCrop(rgb, size, resize, round)
   for (let channel = 0; channel < 3; channel++) {
     const table = levels(config.image_mean[channel]!, config.image_std[channel]!)
     for (let y = 0; y < size; y++) {
-      let from = ((window.top + y) * window.image.width + window.left) * 3 + channel
+      let from = ((top - image.top + y) * image.width + left - image.left) * 3 + channel
       let to = offset + (channel * size + y) * size
-      for (let x = 0; x < size; x++, from += 3) out[to++] = table[window.image.data[from]!]!
+      for (let x = 0; x < size; x++, from += 3) out[to++] = table[image.data[from]!]!
     }
   }
 }

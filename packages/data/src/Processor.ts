@@ -15,15 +15,15 @@ import { DataError } from "./DataError.ts"
 import { decodeImage, loadSharp } from "./Image.ts"
 import type { DecodeOptions } from "./Image.ts"
 import { preprocessWith } from "./Preprocess.ts"
-import type { Preprocess, Resizer } from "./Preprocess.ts"
-import { resizeBicubic } from "./Resize.ts"
-import type { Rgb } from "./Resize.ts"
+import type { Preprocess } from "./Preprocess.ts"
+import { resizePillow } from "./Resize.ts"
+import type { Resizer, Rgb } from "./Resize.ts"
 import { resizeTorch } from "./TorchResize.ts"
 
 export type Processor = "transformers_pillow" | "transformers_torchvision" | "open_clip"
 
 /** The sampling of Pillow's NEAREST: the pixel under the output pixel's centre. */
-const resizeNearest = (image: Rgb, width: number, height: number): Rgb => {
+const resizeNearest: Resizer = (image, width, height) => {
   const source = (inSize: number, outSize: number): Int32Array => {
     const scale = inSize / outSize
     let at = scale * 0.5
@@ -41,7 +41,7 @@ const resizeNearest = (image: Rgb, width: number, height: number): Rgb => {
       data.set(image.data.subarray(from, from + 3), (y * width + x) * 3)
     }
   }
-  return { width, height, data }
+  return { width, height, left: 0, top: 0, data }
 }
 
 /** a * b / 255, rounded, as Pillow does it in 8 bits. */
@@ -53,21 +53,18 @@ const multiply8 = (a: number, b: number): number => {
 /** Resizes colours premultiplied with their alpha, and divides again; `alpha` is [height, width]. */
 const premultiplied =
   (alpha: Uint8Array): Resizer =>
-  (image, width, height) => {
+  (image, width, height, window) => {
     const { width: W, height: H, data } = image
-    if (W === width && H === height) return image
+    if (W === width && H === height) return { ...image, left: 0, top: 0 }
     const three = Uint8Array.from(data, (_, i) => alpha[Math.floor(i / 3)]!)
-    const colours = resizeBicubic(
-      { width: W, height: H, data: data.map((value, i) => multiply8(value, three[i]!)) },
-      width,
-      height
-    )
-    const alphas = resizeBicubic({ width: W, height: H, data: three }, width, height).data
+    const premade = { width: W, height: H, data: data.map((value, i) => multiply8(value, three[i]!)) }
+    const colours = resizePillow(premade, width, height, window)
+    const alphas = resizePillow({ width: W, height: H, data: three }, width, height, window).data
     const divided = colours.data.map((value, i) => {
       const a = alphas[i]!
       return a === 0 || a === 255 ? value : Math.min(255, Math.trunc((255 * value) / a))
     })
-    return { width, height, data: divided }
+    return { ...colours, data: divided }
   }
 
 const PNG_COLOUR_TYPE = 25
@@ -105,7 +102,7 @@ const roundEven = (x: number): number => (x % 1 === 0.5 && Math.floor(x) % 2 ===
 
 /** Pixels that are RGB already: no file, no alpha, no palette. */
 export const processRgb = (rgb: Rgb, config: Preprocess, processor: Processor): Float32Array<ArrayBuffer> => {
-  const resize = processor === "transformers_torchvision" ? resizeTorch : resizeBicubic
+  const resize = processor === "transformers_torchvision" ? resizeTorch : resizePillow
   return preprocessWith(rgb, config, resize, processor === "open_clip" ? roundEven : floor)
 }
 
@@ -122,6 +119,6 @@ export const processImage = Effect.fnUntraced(function* (
   const rgb = yield* decodeImage(bytes, { ...options, alpha: "drop" })
   if (isIndexed(bytes)) return preprocessWith(rgb, config, resizeNearest, roundEven)
   const alpha = yield* alphaOf(bytes, options)
-  const resize = alpha === undefined ? resizeBicubic : premultiplied(alpha)
+  const resize = alpha === undefined ? resizePillow : premultiplied(alpha)
   return preprocessWith(rgb, config, resize, roundEven)
 })

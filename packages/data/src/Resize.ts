@@ -5,7 +5,8 @@
  *   H, W  height and width in     h, w  out     pixels are uint8, height x width x 3
  *
  * Two passes, one per axis, each rounded to 8 bits. The kernel widens with the shrink factor (antialias). Weights are fixed
- * point with 22 fractional bits, so that sums are exact in int32 and don't depend on the order of additions.
+ * point with 22 fractional bits, so that sums are exact in int32 and don't depend on the order of additions. Pixels that a crop leaves out
+ * are never made.
  */
 
 export interface Rgb {
@@ -26,8 +27,23 @@ const cubic = (x: number): number => {
   return 0
 }
 
-const PRECISION_BITS = 22
-const HALF = 1 << (PRECISION_BITS - 1)
+/** Positions start, start + 1, ... of an axis. */
+export interface Span {
+  readonly start: number
+  readonly length: number
+}
+
+/** The part of an image that is wanted. */
+export interface Window {
+  readonly columns: Span
+  readonly rows: Span
+}
+
+/** Pixels of a larger image: at least those wanted. Its first column is `left`, its first row `top`. */
+export interface Part extends Rgb {
+  readonly left: number
+  readonly top: number
+}
 
 interface Taps<Weights> {
   /** Per output position: the first input position and the number of inputs that count. */
@@ -38,20 +54,25 @@ interface Taps<Weights> {
   readonly width: number
 }
 
-/** What each output position sees of its axis, in double precision. */
-export const cubicTaps = (inSize: number, outSize: number): Taps<Float64Array> => {
+/** In fixed point, with so many fractional bits. */
+export interface FixedTaps extends Taps<Int32Array> {
+  readonly bits: number
+}
+
+/** What each output position of `span` sees of its axis, in double precision. */
+export const cubicTaps = (inSize: number, outSize: number, { start, length }: Span): Taps<Float64Array> => {
   const scale = inSize / outSize
   const filterScale = Math.max(scale, 1)
   const support = SUPPORT * filterScale
   const width = Math.ceil(support) * 2 + 1
   const taps = {
-    first: new Int32Array(outSize),
-    count: new Int32Array(outSize),
-    weights: new Float64Array(outSize * width),
+    first: new Int32Array(length),
+    count: new Int32Array(length),
+    weights: new Float64Array(length * width),
     width
   }
-  for (let out = 0; out < outSize; out++) {
-    const center = (out + 0.5) * scale
+  for (let out = 0; out < length; out++) {
+    const center = (start + out + 0.5) * scale
     const first = Math.max(Math.trunc(center - support + 0.5), 0)
     const count = Math.min(Math.trunc(center + support + 0.5), inSize) - first
     let total = 0
@@ -67,75 +88,130 @@ export const cubicTaps = (inSize: number, outSize: number): Taps<Float64Array> =
   return taps
 }
 
-/** The same in fixed point, rounded half away from zero, as the C cast after +-0.5 does. */
-const tapsOf = (inSize: number, outSize: number): Taps<Int32Array> => {
-  const taps = cubicTaps(inSize, outSize)
-  const fixed = (weight: number): number => Math.trunc(weight * (1 << PRECISION_BITS) + (weight < 0 ? -0.5 : 0.5))
-  return { ...taps, weights: Int32Array.from(taps.weights, fixed) }
+/** How an axis is resampled in fixed point. */
+export type TapsOf = (inSize: number, outSize: number, span: Span) => FixedTaps
+
+const PRECISION_BITS = 22
+
+/** Rounded half away from zero, as the C cast after +-0.5 does. */
+export const fixedTaps = (taps: Taps<Float64Array>, bits: number): FixedTaps => ({
+  ...taps,
+  weights: Int32Array.from(taps.weights, (weight) => Math.trunc(weight * 2 ** bits + (weight < 0 ? -0.5 : 0.5))),
+  bits
+})
+
+const pillowTaps: TapsOf = (inSize, outSize, span) => fixedTaps(cubicTaps(inSize, outSize, span), PRECISION_BITS)
+
+const clip8 = (value: number): number => (value < 0 ? 0 : value > 255 ? 255 : value)
+
+/** One axis: the positions made, and those of the input that they are made of. Without taps it keeps its size and is not touched. */
+interface Axis {
+  readonly made: Span
+  readonly seen: Span
+  readonly taps?: FixedTaps
 }
 
-const clip8 = (sum: number): number => {
-  const value = sum >> PRECISION_BITS
-  return value < 0 ? 0 : value > 255 ? 255 : value
+const axisOf = (inSize: number, outSize: number, made: Span, tapsOf: TapsOf): Axis => {
+  if (inSize === outSize) return { made, seen: made }
+  const taps = tapsOf(inSize, outSize, made)
+  const [start, last] = [taps.first[0]!, made.length - 1]
+  return { made, seen: { start, length: taps.first[last]! + taps.count[last]! - start }, taps }
 }
 
-/** [H, W, 3] to [H, w, 3]. */
-const resizeRows = (data: Uint8Array, height: number, inWidth: number, outWidth: number): Uint8Array => {
-  const { first, count, weights, width } = tapsOf(inWidth, outWidth)
-  const out = new Uint8Array(height * outWidth * 3)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < outWidth; x++) {
-      let at = (y * inWidth + first[x]!) * 3
-      let r = HALF
-      let g = HALF
-      let b = HALF
+/** Each of these rows, resampled. */
+const across = (image: Part, { made, taps }: Axis, rows: Span): Part => {
+  if (taps === undefined) return image
+  const { first, count, weights, width, bits } = taps
+  const { data, left, top } = image
+  const half = 1 << (bits - 1)
+  const out = new Uint8Array(rows.length * made.length * 3)
+  let to = 0
+  for (let y = 0; y < rows.length; y++) {
+    const row = (rows.start + y - top) * image.width - left
+    for (let x = 0; x < made.length; x++) {
+      let at = (row + first[x]!) * 3
+      let r = half
+      let g = half
+      let b = half
       for (let k = x * width, end = k + count[x]!; k < end; k++, at += 3) {
         const weight = weights[k]!
-        r += data[at]! * weight
-        g += data[at + 1]! * weight
-        b += data[at + 2]! * weight
+        r = (r + Math.imul(data[at]!, weight)) | 0
+        g = (g + Math.imul(data[at + 1]!, weight)) | 0
+        b = (b + Math.imul(data[at + 2]!, weight)) | 0
       }
-      const to = (y * outWidth + x) * 3
-      out[to] = clip8(r)
-      out[to + 1] = clip8(g)
-      out[to + 2] = clip8(b)
+      out[to++] = clip8(r >> bits)
+      out[to++] = clip8(g >> bits)
+      out[to++] = clip8(b >> bits)
     }
   }
-  return out
+  return { width: made.length, height: rows.length, left: made.start, top: rows.start, data: out }
 }
 
-/** [H, W, 3] to [h, W, 3]: one weighted sum of whole rows per output row. */
-const resizeColumns = (data: Uint8Array, inHeight: number, outHeight: number, imageWidth: number): Uint8Array => {
-  const { first, count, weights, width } = tapsOf(inHeight, outHeight)
-  const stride = imageWidth * 3
-  const out = new Uint8Array(outHeight * stride)
-  const sums = new Int32Array(stride)
-  for (let y = 0; y < outHeight; y++) {
-    sums.fill(HALF)
-    for (let k = 0; k < count[y]!; k++) {
-      const weight = weights[y * width + k]!
-      const row = (first[y]! + k) * stride
-      for (let i = 0; i < stride; i++) sums[i]! += data[row + i]! * weight
-    }
-    for (let i = 0; i < stride; i++) out[y * stride + i] = clip8(sums[i]!)
+/** Adds `weight` times each of four rows of bytes; a weight of 0 stands for a row too many. */
+const addRows = (sums: Int32Array, data: Uint8Array, at: Int32Array, weights: Int32Array): void => {
+  const [a, b, c, d] = at as unknown as readonly [number, number, number, number]
+  const [p, q, r, s] = weights as unknown as readonly [number, number, number, number]
+  for (let i = 0; i < sums.length; i++) {
+    const upper = (Math.imul(data[a + i]!, p) + Math.imul(data[b + i]!, q)) | 0
+    const lower = (Math.imul(data[c + i]!, r) + Math.imul(data[d + i]!, s)) | 0
+    sums[i] = (sums[i]! + upper + lower) | 0
   }
-  return out
 }
+
+/** Each of these columns, resampled: a weighted sum of whole rows for each row made. */
+const down = (image: Part, { made, taps }: Axis, columns: Span): Part => {
+  if (taps === undefined) return image
+  const { first, count, weights, width, bits } = taps
+  const stride = columns.length * 3
+  const out = new Uint8Array(made.length * stride)
+  const sums = new Int32Array(stride)
+  const [rows, four] = [new Int32Array(4), new Int32Array(4)]
+  for (let y = 0; y < made.length; y++) {
+    sums.fill(1 << (bits - 1))
+    for (let k = 0; k < count[y]!; k += 4) {
+      for (let i = 0; i < 4; i++) {
+        const tap = Math.min(k + i, count[y]! - 1)
+        rows[i] = ((first[y]! + tap - image.top) * image.width + columns.start - image.left) * 3
+        four[i] = k + i < count[y]! ? weights[y * width + tap]! : 0
+      }
+      addRows(sums, image.data, rows, four)
+    }
+    for (let i = 0, to = y * stride; i < stride; i++) out[to++] = clip8(sums[i]! >> bits)
+  }
+  return { width: columns.length, height: made.length, left: columns.start, top: made.start, data: out }
+}
+
+/** Resizes to width x height, of which at least the window is made. */
+export type Resizer = (image: Rgb, width: number, height: number, window: Window) => Part
+
+/** A resizer of two passes. `columnsFirst` says which comes first: the order shows, because the first one is rounded and clipped. */
+export const resizerOf =
+  (tapsOf: TapsOf, columnsFirst: (image: Rgb, width: number, height: number) => boolean): Resizer =>
+  (image, width, height, window) => {
+    const whole: Part = { ...image, left: 0, top: 0 }
+    const horizontal = axisOf(image.width, width, window.columns, tapsOf)
+    const vertical = axisOf(image.height, height, window.rows, tapsOf)
+    return columnsFirst(image, width, height)
+      ? across(down(whole, vertical, horizontal.seen), horizontal, window.rows)
+      : down(across(whole, horizontal, vertical.seen), vertical, window.columns)
+  }
 
 /**
- * Pillow 13 takes the columns first where that removes more than twice as many rows as columns; older versions never do. The
- * order shows, because the first pass is rounded and clipped: up to 15 of 255 levels on noise.
+ * Pillow 13 takes the columns first where that removes more than twice as many rows as columns; older versions never do. Up to 15 of 255
+ * levels on noise hang on it.
  */
-const columnsFirst = (image: Rgb, width: number, height: number): boolean =>
-  image.height > height && image.height - height > 2 * (image.width - width)
+export const resizePillow: Resizer = resizerOf(
+  pillowTaps,
+  (image, width, height) => image.height > height && image.height - height > 2 * (image.width - width)
+)
+
+export const wholeWindow = (width: number, height: number): Window => ({
+  columns: { start: 0, length: width },
+  rows: { start: 0, length: height }
+})
 
 /** Resizes to exactly width x height. An axis that keeps its size is not touched. */
 export const resizeBicubic = (image: Rgb, width: number, height: number): Rgb => {
-  const { width: W, height: H, data } = image
-  const across = (pixels: Uint8Array, rows: number): Uint8Array =>
-    W === width ? pixels : resizeRows(pixels, rows, W, width)
-  const down = (pixels: Uint8Array, columns: number): Uint8Array =>
-    H === height ? pixels : resizeColumns(pixels, H, height, columns)
-  const resized = columnsFirst(image, width, height) ? across(down(data, W), height) : down(across(data, H), width)
-  return { width, height, data: resized }
+  const { data } = resizePillow(image, width, height, wholeWindow(width, height))
+  return { width, height, data }
 }
