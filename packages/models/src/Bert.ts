@@ -3,13 +3,16 @@
  *
  *   ids [B, T]  ->  hidden states [B, T, D]; post-LN; word + position embeddings, no token types
  *
- * One layer is self-attention, then cross-attention where an image is given, then the feed-forward network. In MED the text
+ * One layer is self-attention, then cross-attention where an image is given, then the feed-forward network. Dropout, in training, takes of
+ * the embeddings, the attention probabilities, and what each block adds. In MED the text
  * encoder and the decoder share everything but the self-attention block, so a stack names two places: `shared`, with
  * embeddings, cross-attention and feed-forward, and `self`, with the self-attention.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { TextConfig } from "./Config.ts"
+import { dropNothing } from "./Dropout.ts"
+import type { Drop } from "./Dropout.ts"
 import { activate, attention, dim, embed, firstRows, linear, norm, pickRows, splitHeads, weightOf } from "./Layers.ts"
 import type { Shapes, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
@@ -51,10 +54,11 @@ export const feedForwardShapes = (name: string, config: TextConfig): Shapes =>
     ...normShapes(`${name}.encoder.layer.${layer}.output.LayerNorm`, config.hidden_size)
   }))
 
-export const bertEmbeddings = (weights: Weights, name: string, config: TextConfig, ids_BT: Tensor): Tensor => {
+const bertEmbeddings = (weights: Weights, name: string, config: TextConfig, ids_BT: Tensor, drop: Drop): Tensor => {
   const words_BTD = embed(weightOf(weights, `${name}.embeddings.word_embeddings.weight`), ids_BT)
   const positions = firstRows(weightOf(weights, `${name}.embeddings.position_embeddings.weight`), dim(ids_BT, 1))
-  return norm(weights, `${name}.embeddings.LayerNorm`, tf.add(words_BTD, positions), config.layer_norm_eps)
+  const x_BTD = norm(weights, `${name}.embeddings.LayerNorm`, tf.add(words_BTD, positions), config.layer_norm_eps)
+  return drop(x_BTD, `${name}.embeddings`)
 }
 
 /** Projects to split heads: [B, T, in] to [B, H, T, D/H]. `part` is query, key or value. */
@@ -62,8 +66,17 @@ export const project = (weights: Weights, name: string, part: string, x: Tensor,
   splitHeads(linear(weights, `${name}.self.${part}`, x), num_heads)
 
 /** The output half of an attention block: dense, residual, norm. */
-export const attentionOutput = (weights: Weights, name: string, mixed: Tensor, x: Tensor, eps: number): Tensor =>
-  norm(weights, `${name}.output.LayerNorm`, tf.add(linear(weights, `${name}.output.dense`, mixed), x), eps)
+export const attentionOutput = (
+  weights: Weights,
+  name: string,
+  mixed: Tensor,
+  x: Tensor,
+  eps: number,
+  drop: Drop = dropNothing
+): Tensor => {
+  const added = drop(linear(weights, `${name}.output.dense`, mixed), `${name}.output`)
+  return norm(weights, `${name}.output.LayerNorm`, tf.add(added, x), eps)
+}
 
 const attend = (
   weights: Weights,
@@ -71,6 +84,7 @@ const attend = (
   config: TextConfig,
   x: Tensor,
   memory: Tensor,
+  drop: Drop,
   mask?: Tensor,
   rows?: Tensor
 ): Tensor => {
@@ -79,8 +93,8 @@ const attend = (
     const all = part(which, memory)
     return rows === undefined ? all : pickRows(all, rows)
   }
-  const mixed = attention(part("query", x), seen("key"), seen("value"), mask)
-  return attentionOutput(weights, name, mixed, x, config.layer_norm_eps)
+  const mixed = attention(part("query", x), seen("key"), seen("value"), mask, (all) => drop(all, `${name}.self`))
+  return attentionOutput(weights, name, mixed, x, config.layer_norm_eps, drop)
 }
 
 /**
@@ -93,24 +107,39 @@ const lookAt = (
   config: TextConfig,
   x: Tensor,
   image_tokens: Tensor,
+  drop: Drop,
   images?: Tensor
 ): Tensor => {
   const [B, U] = [dim(x, 0), dim(image_tokens, 0)]
-  if (B === U || images !== undefined) return attend(weights, name, config, x, image_tokens, undefined, images)
+  if (B === U || images !== undefined) return attend(weights, name, config, x, image_tokens, drop, undefined, images)
   if (B % U !== 0) throw new Error(`expected as many texts of each image, got ${B} texts of ${U} images`)
   const asked = tf.reshape(x, [U, (B / U) * dim(x, 1), dim(x, 2)])
-  return tf.reshape(attend(weights, name, config, asked, image_tokens), x.shape)
+  return tf.reshape(attend(weights, name, config, asked, image_tokens, drop), x.shape)
 }
 
-export const feedForward = (weights: Weights, layer: string, config: TextConfig, x: Tensor): Tensor => {
+export const feedForward = (
+  weights: Weights,
+  layer: string,
+  config: TextConfig,
+  x: Tensor,
+  drop: Drop = dropNothing
+): Tensor => {
   const wide = activate(config.hidden_act, linear(weights, `${layer}.intermediate.dense`, x))
-  return attentionOutput(weights, layer, wide, x, config.layer_norm_eps)
+  return attentionOutput(weights, layer, wide, x, config.layer_norm_eps, drop)
+}
+
+interface BertOptions {
+  /** In training. */
+  readonly drop?: Drop
+  /** [U, N, image width], turns the cross-attention on: U = B, or the B / U texts of an image are side by side. */
+  readonly image_tokens?: Tensor | undefined
+  /** int32 [B]: which image each text sees. */
+  readonly images?: Tensor | undefined
 }
 
 /**
  * The embeddings and what leaves each layer: num_hidden_layers + 1 tensors [B, T, D]. `mask` is added to self-attention
- * scores; `image_tokens` [U, N, image width] turns the cross-attention on: U = B, or the B / U texts of an image are side by side, or
- * `images`, int32 [B], says which image each text sees. An image that several texts see is projected once.
+ * scores. An image that several texts see is projected once.
  */
 export const bertStates = (
   weights: Weights,
@@ -118,17 +147,16 @@ export const bertStates = (
   config: TextConfig,
   ids_BT: Tensor,
   mask: Tensor,
-  image_tokens?: Tensor,
-  images?: Tensor
+  { drop = dropNothing, image_tokens, images }: BertOptions = {}
 ): ReadonlyArray<Tensor> => {
-  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT)
+  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT, drop)
   const states = [x_BTD]
   for (let index = 0; index < config.num_hidden_layers; index++) {
     const layer = `${stack.shared}.encoder.layer.${index}`
-    x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, mask)
+    x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, drop, mask)
     if (image_tokens !== undefined)
-      x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens, images)
-    x_BTD = feedForward(weights, layer, config, x_BTD)
+      x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens, drop, images)
+    x_BTD = feedForward(weights, layer, config, x_BTD, drop)
     states.push(x_BTD)
   }
   return states

@@ -23,6 +23,7 @@ import {
 } from "./Bert.ts"
 import { crossCache, decodeStep } from "./CachedDecoder.ts"
 import type { BlipConfig } from "./Config.ts"
+import { dropWith } from "./Dropout.ts"
 import { initBlip } from "./Init.ts"
 import { causalMask, dim, firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import { lmHead, lmHeadShapes } from "./LMHead.ts"
@@ -87,6 +88,8 @@ const encodeImage = (
   return { image_tokens: last, image_embeds: linear(weights, "vision_proj", pooled) }
 }
 
+const dropOf = ({ dropout }: TokenTensors) => (dropout === undefined ? {} : { drop: dropWith(dropout) })
+
 const encodeStates = (
   weights: Weights,
   config: BlipConfig,
@@ -95,7 +98,8 @@ const encodeStates = (
   images?: Tensor
 ) => {
   const mask = paddingMask(text.attention_mask)
-  return bertStates(weights, ENCODER, config.text_config, text.input_ids, mask, image_tokens, images)
+  const options = { ...dropOf(text), image_tokens, images }
+  return bertStates(weights, ENCODER, config.text_config, text.input_ids, mask, options)
 }
 
 const textStates = (weights: Weights, config: BlipConfig, text: TokenTensors): States => {
@@ -118,10 +122,12 @@ const matchLogits = (
 ): Tensor => linear(weights, "itm_head", firstToken(encodeStates(weights, config, text, image_tokens, images).at(-1)!))
 
 /** Padding stands behind the text, hidden by the causal mask from all positions that count, so its mask isn't read. */
-const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, ids_BT: Tensor): Tensor => {
-  const text = config.text_config
-  const hidden = bertStates(weights, DECODER, text, ids_BT, causalMask(dim(ids_BT, 1)), image_tokens)
-  return lmHead(weights, text, hidden.at(-1)!)
+const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, text: TokenTensors): Tensor => {
+  const { text_config } = config
+  const ids_BT = text.input_ids
+  const options = { ...dropOf(text), image_tokens }
+  const hidden = bertStates(weights, DECODER, text_config, ids_BT, causalMask(dim(ids_BT, 1)), options)
+  return lmHead(weights, text_config, hidden.at(-1)!)
 }
 
 const isEncoderWeight = (name: string): boolean =>
@@ -151,7 +157,7 @@ export const blipModel = (config: BlipConfig): BlipModel => {
     clamp: pooled ? { logit_scale: [0, Math.log(100)] } : { temp: [0.001, 0.5] },
     encoderWeights: Object.keys(shapes).filter(isEncoderWeight),
     matchLogits: (weights, image_tokens, text, images) => matchLogits(weights, config, image_tokens, text, images),
-    decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text.input_ids),
+    decodeLogits: (weights, image_tokens, text) => decodeLogits(weights, config, image_tokens, text),
     decoder: {
       num_layers: text_config.num_hidden_layers,
       num_heads: text_config.num_attention_heads,

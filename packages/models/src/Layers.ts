@@ -63,12 +63,21 @@ export const mergeHeads = (x_BHTd: Tensor): Tensor => {
   return tf.reshape(tf.transpose(x_BHTd, [0, 2, 1, 3]), [B, T, H * d])
 }
 
-/** Softmax attention on split heads; `mask` is added to the scores and broadcasts against [B, H, T, keys]. */
-export const attention = (q_BHTd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor, mask?: Tensor): Tensor => {
+/**
+ * Softmax attention on split heads; `mask` is added to the scores and broadcasts against [B, H, T, keys]. `drop` gets the
+ * probabilities.
+ */
+export const attention = (
+  q_BHTd: Tensor,
+  k_BHKd: Tensor,
+  v_BHKd: Tensor,
+  mask?: Tensor,
+  drop: (probabilities: Tensor) => Tensor = (x) => x
+): Tensor => {
   const scaled = tf.mul(q_BHTd, 1 / Math.sqrt(dim(q_BHTd, 3)))
   const scores_BHTK: Tensor = tf.matMul(scaled, k_BHKd, false, true)
   const probabilities = tf.softmax(mask === undefined ? scores_BHTK : tf.add(scores_BHTK, mask), -1)
-  return mergeHeads(tf.matMul(probabilities, v_BHKd))
+  return mergeHeads(tf.matMul(drop(probabilities), v_BHKd))
 }
 
 /** [1, 1, T, T]: a token sees itself and what stands before it. A constant of the shape. */

@@ -7,6 +7,7 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { ImageProcessor } from "./Config.ts"
+import type { Dropout } from "./Dropout.ts"
 
 export type Weights = Readonly<Record<string, Tensor>>
 export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
@@ -16,6 +17,8 @@ export type Arrays = Readonly<Record<string, Float32Array>>
 export interface TokenTensors {
   readonly input_ids: Tensor
   readonly attention_mask: Tensor
+  /** In training; BLIP's text transformer knows it. */
+  readonly dropout?: Dropout
 }
 
 export interface ImageFeatures {

@@ -11,6 +11,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { withFirstToken } from "./tensor/FirstToken.ts"
+import { dropout, dropoutFeeds, withDropout } from "./tensor/TextDropout.ts"
 import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
 
 export const ITM = tensorMap({
@@ -21,7 +22,8 @@ export const ITM = tensorMap({
     batch_size: batchSize,
     negatives: Schema.Literals(["hard", "random"])
       .annotate({ description: "in Train: negatives drawn by similarity, or evenly" })
-      .pipe(Schema.withDecodingDefaultKey(Effect.succeed("hard" as const)))
+      .pipe(Schema.withDecodingDefaultKey(Effect.succeed("hard" as const))),
+    dropout
   }),
   model: ["blip"],
   inputs: { image_tokens: "image_tokens", text: "text" },
@@ -37,17 +39,18 @@ export const ITM = tensorMap({
   training: {
     inputs: { image_tokens: "image_tokens", text: "text", similarity: "similarity" },
     outputs: { itm_loss: "loss" },
-    feeds: (_at, { seed, node, step, batch_size: B }) => {
+    feeds: ({ config }, at) => {
+      const { seed, node, step, batch_size: B } = at
       const noise = (direction: string) => ({
         shape: [B, B],
         dtype: "float32" as const,
         data: gumbels(randomKey(seed, node, "negatives", direction, step), B * B)
       })
-      return { gumbel_i2t: noise("i2t"), gumbel_t2i: noise("t2i") }
+      return { gumbel_i2t: noise("i2t"), gumbel_t2i: noise("t2i"), ...dropoutFeeds(config, at) }
     },
     program:
       ({ model, config, tokenizer }) =>
-      ({ weights, inputs: { image_tokens, text, similarity }, feeds }) => {
+      ({ weights, inputs: { image_tokens, text, similarity }, feeds, isTwin }) => {
         const even = config.negatives === "random"
         const negatives = hardNegatives({
           similarity_i2t: even ? tf.zerosLike(similarity.i2t) : similarity.i2t,
@@ -55,7 +58,7 @@ export const ITM = tensorMap({
           gumbel_i2t: feeds.gumbel_i2t!,
           gumbel_t2i: feeds.gumbel_t2i!
         })
-        const first = withFirstToken(text, tokenizer.enc)
+        const first = withFirstToken(withDropout(text, { model, config }, { feeds, isTwin }), tokenizer.enc)
         const { itm_loss, match_accuracy } = matching(model, weights, image_tokens, first, negatives)
         return { columns: { itm_loss }, metrics: { match_accuracy } }
       }

@@ -12,6 +12,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { withFirstToken } from "./tensor/FirstToken.ts"
+import { dropout, dropoutFeeds, withDropout } from "./tensor/TextDropout.ts"
 import { batchSize, tensorMap } from "./tensor/tensorMap.ts"
 
 /** [B]: mean over a text's tokens after the first of the log-probability that the logits before give them. */
@@ -32,7 +33,8 @@ export const LMDecoder = tensorMap({
     batch_size: batchSize,
     label_smoothing: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
       .annotate({ description: "in Train: share of the target spread evenly over the vocabulary" })
-      .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1)))
+      .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
+    dropout
   }),
   model: ["blip"],
   inputs: { image_tokens: "image_tokens", text: "text" },
@@ -48,10 +50,12 @@ export const LMDecoder = tensorMap({
   training: {
     inputs: { image_tokens: "image_tokens", text: "text" },
     outputs: { lm_loss: "loss" },
+    feeds: ({ config }, step) => dropoutFeeds(config, step),
     program:
-      ({ model, config: { label_smoothing }, tokenizer }) =>
-      ({ weights, inputs: { image_tokens, text } }) => {
-        const first = withFirstToken(text, tokenizer.dec)
+      ({ model, config, tokenizer }) =>
+      ({ weights, inputs: { image_tokens, text }, ...scope }) => {
+        const { label_smoothing } = config
+        const first = withFirstToken(withDropout(text, { model, config }, scope), tokenizer.dec)
         const logits = model.decodeLogits(weights, image_tokens, first)
         const target_mask = first.attention_mask
         const { lm_loss, token_accuracy } = languageModeling({

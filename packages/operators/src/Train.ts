@@ -42,33 +42,44 @@ const wantedOf = (spelled: unknown, label_smoothing: unknown): Wanted | undefine
   return lm === undefined ? wanted : { ...wanted, lm }
 }
 
-/** The graph of these objectives. ITM draws its negatives by ITC's similarity, so it brings ITC along. */
-const standardGraph = ({ itc, itm, lm }: Wanted, image: NodeConfig): Record<string, NodeSpec> => {
+/**
+ * The graph of these objectives. ITM draws its negatives by ITC's similarity, so it brings ITC along. `image` is told to the
+ * operator that looks at images, `reader` to those that read texts.
+ */
+const standardGraph = (
+  { itc, itm, lm }: Wanted,
+  { image, reader }: { readonly image: NodeConfig; readonly reader: NodeConfig }
+): Record<string, NodeSpec> => {
   const image_tokens = "image.image_tokens"
   const text = "pairs.text"
   const graph: Record<string, NodeSpec> = { image: { op: "ImageEncoder", in: { image: "pairs.image" }, config: image } }
   if (itc !== undefined || itm !== undefined) {
-    graph["text"] = { op: "TextEncoder", in: { text }, config: {} }
+    graph["text"] = { op: "TextEncoder", in: { text }, config: reader }
     const embeds = { image_embeds: "image.image_embeds", text_embeds: "text.text_embeds" }
     graph["itc"] = { op: "ITC", in: embeds, config: itc ?? { twin: false } }
   }
   if (itm !== undefined) {
-    graph["itm"] = { op: "ITM", in: { image_tokens, text, similarity: "itc.similarity" }, config: itm }
+    graph["itm"] = {
+      op: "ITM",
+      in: { image_tokens, text, similarity: "itc.similarity" },
+      config: { ...reader, ...itm }
+    }
   }
-  if (lm !== undefined) graph["lm"] = { op: "LMDecoder", in: { image_tokens, text }, config: lm }
+  if (lm !== undefined) graph["lm"] = { op: "LMDecoder", in: { image_tokens, text }, config: { ...reader, ...lm } }
   return graph
 }
 
 /** Keys that say something of the standard graph. */
-const shorthands = ["objectives", "label_smoothing", "patch_dropout"] as const
+const shorthands = ["objectives", "label_smoothing", "patch_dropout", "dropout"] as const
 
 const rewrite = (node: NodeSpec): Operator.Rewritten | undefined => {
-  const { objectives: spelled, label_smoothing, patch_dropout, ...config } = node.config
+  const { objectives: spelled, label_smoothing, patch_dropout, dropout, ...config } = node.config
   const wanted = wantedOf(spelled, label_smoothing)
   if (node.graph !== undefined || wanted === undefined) return undefined
   const minimize = objectives.filter((objective) => wanted[objective] !== undefined).map((each) => losses[each])
   const image = patch_dropout === undefined ? {} : { patch_dropout }
-  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted, image), minimize }
+  const reader = dropout === undefined ? {} : { dropout }
+  const train: NodeSpec = { ...node, config, graph: standardGraph(wanted, { image, reader }), minimize }
   return { nodes: { train }, as: "train" }
 }
 
@@ -101,7 +112,7 @@ export const Train = Operator.train({
       const short = shorthands.some((key) => config[key] !== undefined)
       if (short || graph.minimize.length === 0 || artifacts.init === undefined) {
         const detail = short
-          ? "`objectives`, `label_smoothing` and `patch_dropout` stand for a graph; this node has one of its own"
+          ? "`objectives`, `label_smoothing`, `patch_dropout` and `dropout` stand for a graph; this node has one of its own"
           : "expected `init` and either `objectives` or `graph` with `minimize`"
         return yield* new NodeError({ code: "R304", node, detail })
       }

@@ -35,7 +35,8 @@ describe("a training's config", () => {
     ["siglip", "freeze: [text_model]"],
     ["clip", "lora: { targets: [q_proj, layers.1.mlp.fc1] }"],
     ["blip", "lora: { targets: [qkv, query] }"],
-    ["clip", "patch_dropout: 0.5"]
+    ["clip", "patch_dropout: 0.5"],
+    ["blip", "dropout: 0.1"]
   ])("of %s may say %s", (architecture, more) => {
     expect(said(architecture, more)).toBe("fine")
   })
@@ -55,7 +56,8 @@ describe("a training's config", () => {
       "siglip",
       "patch_dropout: 0.5",
       /error\[V121\][^]*patch_dropout needs an image tower with a class token: clip or blip/
-    ]
+    ],
+    ["clip", "dropout: 0.1", /error\[V121\][^]*dropout is that of BLIP's text transformer/]
   ])("of %s may not say %s", (architecture, more, words) => {
     expect(said(architecture, more)).toMatch(words)
   })

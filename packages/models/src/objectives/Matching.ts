@@ -66,7 +66,7 @@ export const matching = (
   const own = tf.range(0, B, 1, "int32")
   const images = tf.concat([own, negatives.image_indices, own], 0)
   const rows = (x: Tensor): Tensor => tf.concat([x, x, pickRows(x, negatives.text_indices)], 0)
-  const texts = { input_ids: rows(text.input_ids), attention_mask: rows(text.attention_mask) }
+  const texts = { ...text, input_ids: rows(text.input_ids), attention_mask: rows(text.attention_mask) }
   const match_logits = model.matchLogits(weights, image_tokens, texts, images)
   const classes = Int32Array.from({ length: 3 * B }, (_, row) => (row < B ? 1 : 0))
   const targets = tf.tensor(

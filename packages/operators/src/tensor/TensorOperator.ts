@@ -80,6 +80,8 @@ export interface TrainingScope<In extends Columns> {
   readonly state: Tensors
   /** The tensors that `feeds` made for this step. */
   readonly feeds: Tensors
+  /** It runs with the momentum weights, for another node's `twin`. */
+  readonly isTwin: boolean
 }
 export interface TrainingResult<Out extends Columns> {
   readonly columns: TensorsOf<Out>

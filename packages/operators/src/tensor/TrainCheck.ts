@@ -8,6 +8,7 @@ import type { Operator } from "@bootlace/graph"
 import { modelFromConfig, preset, presetNames } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import { isLinear } from "./Lora.ts"
+import { dropoutRefusal } from "./TextDropout.ts"
 import { towers } from "./TrainedWeights.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 
@@ -38,8 +39,14 @@ const loraMistake = (targets: ReadonlyArray<string>, architecture: Architecture)
   return `no linear layer of a ${architecture} model is named ${idle}; there are ${ends.join(", ")}`
 }
 
-const dropsPatches = ({ graph }: Operator.TrainingCheck): boolean =>
-  graph.nodes.some(({ config }) => ((config as { readonly patch_dropout?: number }).patch_dropout ?? 0) > 0)
+const drops = ({ graph }: Operator.TrainingCheck, key: "patch_dropout" | "dropout"): boolean =>
+  graph.nodes.some(({ config }) => ((config as Readonly<Record<string, number | undefined>>)[key] ?? 0) > 0)
+
+const dropoutMistake = (training: Operator.TrainingCheck, architecture: Architecture): string | undefined => {
+  if (architecture === "siglip" && drops(training, "patch_dropout"))
+    return "patch_dropout needs an image tower with a class token: clip or blip"
+  return drops(training, "dropout") ? dropoutRefusal(architecture) : undefined
+}
 
 /** Mistakes of the config, at their places in it. */
 export const misfits = (
@@ -52,10 +59,10 @@ export const misfits = (
   if (training === undefined || architecture === undefined) return []
   const frozen = freeze && freezeMistake(freeze, architecture)
   const adapted = lora?.targets && loraMistake(lora.targets, architecture)
-  const dropped = architecture === "siglip" && dropsPatches(training)
+  const dropped = dropoutMistake(training, architecture)
   return [
     ...(frozen === undefined ? [] : [{ path: ["freeze"], message: frozen }]),
     ...(adapted === undefined ? [] : [{ path: ["lora", "targets"], message: adapted }]),
-    ...(dropped ? [{ path: [], message: "patch_dropout needs an image tower with a class token: clip or blip" }] : [])
+    ...(dropped === undefined ? [] : [{ path: [], message: dropped }])
   ]
 }

@@ -82,6 +82,11 @@ export const TrainConfig = Schema.Struct({
   patch_dropout: Schema.optionalKey(
     share.annotate({ description: "with objectives: share of each image's patches that a step leaves out (FLIP)" })
   ),
+  dropout: Schema.optionalKey(
+    share.annotate({
+      description: "with objectives: share of the text transformer's activations that a step leaves out; BLIP's has 0.1"
+    })
+  ),
   label_smoothing: Schema.optionalKey(share.annotate({ description: "of the objective lm; default 0.1" }))
 })
 export type TrainConfig = typeof TrainConfig.Type

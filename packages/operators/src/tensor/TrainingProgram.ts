@@ -118,7 +118,8 @@ export class Evaluation {
       inputs,
       twin: twins,
       state: isTwin ? {} : ownOf(node.id, this.tensors.state),
-      feeds: ownOf(node.id, this.tensors.inputs)
+      feeds: ownOf(node.id, this.tensors.inputs),
+      isTwin
     })
   }
 
