@@ -16,6 +16,15 @@ export type TensorCommand =
       readonly row: number
       readonly rows: HostTensor
     }
+  /** Copies these tensors, named with `prefix`, into the space `into`, named with `as`. */
+  | {
+      readonly _tag: "Copy"
+      readonly space: number
+      readonly prefix: string
+      readonly names: ReadonlyArray<string>
+      readonly into: number
+      readonly as: string
+    }
   /** Copies of the tensors whose names start with `prefix`, named without it. */
   | { readonly _tag: "Read"; readonly space: number; readonly prefix: string }
   | { readonly _tag: "Drop"; readonly space: number }

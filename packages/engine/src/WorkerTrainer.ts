@@ -110,6 +110,10 @@ const place = (training: WorkerTraining, start: TrainingStart) =>
     const { client, own, space, ownSpace, program } = training
     const put = (into: number, prefix: string, tensors: HostTensors) =>
       client.ask(program.name, { _tag: "Put", space: into, tensors: prefixed(prefix, tensors) })
+    const copies = (as: string, given: HostTensors | undefined, names: ReadonlyArray<string>) =>
+      given === undefined
+        ? client.ask(program.name, { _tag: "Copy", space, prefix: "w:", names, into: ownSpace, as })
+        : put(ownSpace, as, given)
     if (start._tag === "Resumed") {
       yield* put(space, "w:", start.snapshot.weights)
       yield* put(ownSpace, "m:", start.snapshot.exp_avg)
@@ -119,10 +123,10 @@ const place = (training: WorkerTraining, start: TrainingStart) =>
       yield* client.ask(program.name, { _tag: "Zeros", space: ownSpace, specs: moments })
     }
     const { twin, state } = start._tag === "Resumed" ? start.snapshot : start
-    yield* put(ownSpace, "t:", twin ?? (yield* read(training, space, "w:", program.twin)))
+    yield* copies("t:", twin, program.twin)
     yield* put(ownSpace, "s:", state)
     const ema = start._tag === "Resumed" ? start.snapshot.ema : undefined
-    yield* put(ownSpace, "n:", ema ?? (yield* read(training, space, "w:", Object.keys(own.ema))))
+    yield* copies("n:", ema, Object.keys(own.ema))
   })
 
 const finishStep = <P extends Pass>(

@@ -62,8 +62,11 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
     const { session, outputs } = yield* cache.get(program, shapeKey(inputs), () =>
       leanStepGraph(program, own, specsOf(inputs), momentumOf(training))
     )
+    const trained = namesUnder("g:", outputs)
+    // Before the first run, whose memory grows by what packing lets go of.
+    yield* pack(training, trained)
     const results = yield* runSession(training, session, prefixed("x:", inputs))
-    return passOf(results, namesUnder("g:", outputs))
+    return passOf(results, trained)
   })
 
 const passRunner = (training: Training): PassRunner => ({
@@ -82,12 +85,13 @@ const cachedForwardBackward = <E>(training: Training, batch: MicroBatches<E>): E
     return { ...pass, trained: program.weights.filter((name) => trained.has(name)) }
   })
 
-/** Moves the tensors of each group together, unless they are already since the last step. */
-const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: string) =>
+/** The groups of these weights. Moves the tensors of each together, unless they are already since the last step. */
+const pack = (training: Training, trained: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const { space, ownSpace, groupSpace, packed, optimizer } = training
-    const wanted = `${groupSpace} ${key}`
-    if (packed.as === wanted) return
+    const { own, space, ownSpace, groupSpace, packed, optimizer } = training
+    const groups = weightGroups(own, optimizer, trained)
+    const wanted = `${groupSpace} ${trained.join()}`
+    if (packed.as === wanted) return groups
     const piece = pieceLength(groups)
     const named = (chosen: (group: WeightGroup) => boolean) =>
       Object.fromEntries(
@@ -100,14 +104,14 @@ const pack = (training: Training, groups: ReadonlyArray<WeightGroup>, key: strin
     yield* move(ownSpace, "t:", ({ twin }) => twin)
     if (optimizer.ema !== undefined) yield* move(ownSpace, "n:", ({ trained }) => trained)
     packed.as = wanted
+    return groups
   })
 
 const update = (training: Training, { trained }: Pass, scalars: HostTensors) =>
   Effect.gen(function* () {
-    const { program, optimizer, own, cache, groupSpace } = training
-    const groups = weightGroups(own, optimizer, trained)
+    const { program, optimizer, cache, groupSpace } = training
+    const groups = yield* pack(training, trained)
     const key = trained.join()
-    yield* pack(training, groups, key)
     const runOn = (session: number, inputs: HostTensors) =>
       ask(training, { _tag: "Run", session, spaces: [groupSpace], inputs })
     const followed = groupSpecs(groups, ({ twin }) => twin)

@@ -14,8 +14,9 @@ export type Command =
   /** Fills the tensors whose names start with `prefix` with zeros, in place. */
   | { readonly _tag: "Clear"; readonly space: number; readonly prefix: string }
   /**
-   * Moves tensors together: each group of names (with `prefix`) becomes one stretch of memory, of which the tensors are parts from then on. The
-   * stretches are kept in the space `into` in pieces of so many elements, vectors named `prefix`, the group's number, a dot and the piece's.
+   * Moves tensors together: each group of names (with `prefix`) becomes one stretch of memory, of which the tensors are parts from then on; one
+   * alone stays where it is. The stretches are kept in the space `into` in pieces of so many elements, vectors named `prefix`, the group's number,
+   * a dot and the piece's.
    */
   | {
       readonly _tag: "Pack"

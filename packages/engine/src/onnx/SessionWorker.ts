@@ -7,7 +7,8 @@
 import { parentPort, workerData } from "node:worker_threads"
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
-import { mapTensors, takeRows, writeBlocks, zeros } from "../HostTensors.ts"
+import { sizeOf } from "../Graph.ts"
+import { arrayClass, mapTensors, specsOf, takeRows, writeBlocks, zeros } from "../HostTensors.ts"
 import { int8Names, quantized } from "./Int8.ts"
 import { SessionProfile } from "./KernelProfile.ts"
 import { inPlace } from "../WorkerProtocol.ts"
@@ -119,6 +120,27 @@ function put(number: number, tensors: HostTensors): void {
   spaces.set(number, space)
 }
 
+/** Zeros in one piece of memory. Once let go of, it goes back to the system; many small ones would stay with the process as holes. */
+function stretch(specs: Specs): HostTensors {
+  const element = 4
+  const buffer = new ArrayBuffer(element * Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0))
+  let offset = 0
+  return mapTensors(specs, ({ dtype, shape }) => {
+    const data = new arrayClass[dtype](buffer, offset, sizeOf(shape))
+    offset += element * data.length
+    return { dtype, shape, data }
+  })
+}
+
+function copy({ space, prefix, names, into, as }: Extract<Command, { _tag: "Copy" }>): void {
+  const from = Object.fromEntries(
+    names.map((name) => [as + name, toHost(spaces.get(space)?.get(prefix + name) ?? missing(prefix + name))])
+  )
+  const copies = stretch(specsOf(from))
+  for (const [name, { data }] of Object.entries(copies)) data.set(from[name]!.data)
+  put(into, copies)
+}
+
 function clear({ space, prefix }: Extract<Command, { _tag: "Clear" }>): void {
   for (const [name, tensor] of spaces.get(space) ?? [])
     if (name.startsWith(prefix)) (tensor.data as Float32Array).fill(0)
@@ -130,18 +152,28 @@ function write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>):
   ;(tensor.data as Float32Array).set(rows.data, row * rowLength)
 }
 
+/** The memory of these tensors, which then are parts of it; one alone stays where it is. */
+function together(all: Map<string, Tensor>, names: ReadonlyArray<string>): Float32Array {
+  const parts = names.map((name) => all.get(name) ?? missing(name))
+  if (parts.length === 1) return parts[0]!.data as Float32Array
+  const whole = new Float32Array(parts.reduce((size, part) => size + part.size, 0))
+  let offset = 0
+  for (const [index, part] of parts.entries()) {
+    const place = whole.subarray(offset, offset + part.size)
+    place.set(part.data as Float32Array)
+    all.set(names[index]!, toTensor({ dtype: "float32", shape: part.dims, data: place }))
+    offset += part.size
+  }
+  return whole
+}
+
 function pack({ space, prefix, groups, piece, into }: Extract<Command, { _tag: "Pack" }>): void {
   const all = spaces.get(space) ?? new Map<string, Tensor>()
   for (const [group, names] of Object.entries(groups)) {
-    const parts = names.map((name) => all.get(prefix + name) ?? missing(prefix + name))
-    const whole = new Float32Array(parts.reduce((size, part) => size + part.size, 0))
-    let offset = 0
-    for (const [index, part] of parts.entries()) {
-      const place = whole.subarray(offset, offset + part.size)
-      place.set(part.data as Float32Array)
-      all.set(prefix + names[index], toTensor({ dtype: "float32", shape: part.dims, data: place }))
-      offset += part.size
-    }
+    const whole = together(
+      all,
+      names.map((name) => prefix + name)
+    )
     for (let from = 0, index = 0; from < whole.length; from += piece, index++) {
       const data = whole.subarray(from, from + piece)
       put(into, { [`${prefix}${group}.${index}`]: { dtype: "float32", shape: [data.length], data } })
@@ -188,7 +220,10 @@ async function answer(command: Command): Promise<HostTensors> {
       put(command.space, command.tensors)
       return {}
     case "Zeros":
-      put(command.space, zeros(command.specs))
+      put(command.space, stretch(command.specs))
+      return {}
+    case "Copy":
+      copy(command)
       return {}
     case "Clear":
       clear(command)

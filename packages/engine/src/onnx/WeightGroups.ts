@@ -1,7 +1,7 @@
 /**
- * Weights that the optimiser treats alike, updated as one vector. An update is a dozen elementwise operations per weight; over hundreds of
- * small weights their number costs more than their work, to compile as well as to run. The vector is updated piece after piece, each through
- * the whole dozen while it is in the processor's cache; what is computed on the way is then no longer than a piece either.
+ * Small weights that the optimiser treats alike, updated as one vector. An update is a dozen elementwise operations per weight; over hundreds of
+ * small weights their number costs more than their work, to compile as well as to run. A vector, or a large weight, is updated piece after
+ * piece, each through the whole dozen while it is in the processor's cache; what is computed on the way is then no longer than a piece either.
  */
 import { sizeOf } from "../Graph.ts"
 import type { Optimizer, Specs, TensorSpec } from "../Program.ts"
@@ -18,9 +18,6 @@ export interface WeightGroup {
   readonly bounds: readonly [number, number] | undefined
 }
 
-/** Packing holds one group twice for a moment. */
-const largest = 1 << 22
-
 /** A piece of this many elements, its gradient, moments and intermediate results fit into two cores' second-level caches. */
 const cached = 1 << 16
 
@@ -31,7 +28,7 @@ const most = 128
 export const pieceLength = (groups: ReadonlyArray<WeightGroup>): number =>
   Math.max(cached, Math.ceil(groups.reduce((sum, { size }) => sum + size, 0) / most))
 
-/** The program's weights in groups; `trained` are those with a gradient. Weights with bounds stand alone. */
+/** The program's weights in groups; `trained` are those with a gradient. Large weights, which then needn't move, and those with bounds stand alone. */
 export function weightGroups(
   own: TrainingSpecs,
   optimizer: Optimizer,
@@ -46,15 +43,11 @@ export function weightGroups(
       decays: optimizer.decays(name, shape),
       bounds: optimizer.clamp?.[name]
     }
-    const key = alike.bounds === undefined ? JSON.stringify(alike) : name
-    const at = open.get(key)
-    const group = at === undefined ? undefined : groups[at]
     const size = sizeOf(shape)
-    if (at !== undefined && group !== undefined && group.size + size <= largest) {
-      groups[at] = { ...group, names: [...group.names, name], size: group.size + size }
-    } else {
-      open.set(key, groups.push({ ...alike, names: [name], size }) - 1)
-    }
+    const key = alike.bounds === undefined && size <= cached ? JSON.stringify(alike) : name
+    const at = open.get(key)
+    if (at === undefined) open.set(key, groups.push({ ...alike, names: [name], size }) - 1)
+    else groups[at] = { ...groups[at]!, names: [...groups[at]!.names, name], size: groups[at]!.size + size }
   }
   return groups
 }

@@ -50,6 +50,11 @@ export class TensorStore {
     return Object.fromEntries(tensors) as HostTensors
   }
 
+  copy({ space, prefix, names, into, as }: Extract<Command, { _tag: "Copy" }>): void {
+    const all = names.length === 0 ? {} : this.read(space, prefix)
+    this.put(into, Object.fromEntries(names.map((name) => [as + name, all[name] ?? missing(prefix + name)])))
+  }
+
   write({ space, name, row, rows }: Extract<Command, { _tag: "Write" }>): void {
     const place = { space: this.#space(space), name }
     const held = place.space.get(name) ?? missing(name)

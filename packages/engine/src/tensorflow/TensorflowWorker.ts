@@ -36,6 +36,9 @@ function answer(store: TensorStore, command: Command): HostTensors {
     case "Write":
       store.write(command)
       return {}
+    case "Copy":
+      store.copy(command)
+      return {}
     case "Read":
       return store.read(command.space, command.prefix)
     case "Take":
