@@ -62,6 +62,13 @@ describe("a training's config", () => {
     expect(said(architecture, more)).toMatch(words)
   })
 
+  it("has a decay rate for one schedule", () => {
+    expect(said("blip", "schedule: epoch_decay\n    lr_decay_rate: 0.85")).toBe("fine")
+    expect(said("blip", "lr_decay_rate: 0.85")).toMatch(
+      /error\[V121\].* fits\.yaml:15:5\n[^]*the schedule is cosine; only epoch_decay has a rate/
+    )
+  })
+
   it("with lora freezes nothing", () => {
     const both = "lora: { rank: 2 }\n    freeze: [image]"
     expect(said("clip", both)).toMatch(/error\[V121\].* fits\.yaml:16:5\n[^]*with lora every weight is frozen/)

@@ -50,11 +50,13 @@ const dropoutMistake = (training: Operator.TrainingCheck, architecture: Architec
 
 /** Mistakes of the config, at their places in it. */
 export const misfits = (
-  { freeze, lora }: Pick<TrainConfig, "freeze" | "lora">,
+  { freeze, lora, schedule, lr_decay_rate }: Omit<TrainConfig, "objectives">,
   training: Operator.TrainingCheck | undefined
 ): ReadonlyArray<Operator.ConfigMistake> => {
   if (lora !== undefined && freeze !== undefined)
     return [{ path: ["freeze"], message: "with lora every weight is frozen; say lora.targets instead" }]
+  if (lr_decay_rate !== undefined && schedule !== "epoch_decay")
+    return [{ path: ["lr_decay_rate"], message: `the schedule is ${schedule}; only epoch_decay has a rate` }]
   const architecture = training?.architecture as Architecture | undefined
   if (training === undefined || architecture === undefined) return []
   const frozen = freeze && freezeMistake(freeze, architecture)

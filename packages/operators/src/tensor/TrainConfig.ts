@@ -37,9 +37,20 @@ export const TrainConfig = Schema.Struct({
   warmup_steps: Schema.optionalKey(
     count(0).annotate({ description: "linear warm-up; default a tenth of the steps, at most the paper's 2000 or 3000" })
   ),
-  schedule: Schema.Literals(["cosine", "constant"])
-    .annotate({ description: "after the warm-up: down to 0 along a cosine, or level" })
+  schedule: Schema.Literals(["cosine", "constant", "epoch_decay", "epoch_cosine"])
+    .annotate({
+      description:
+        "after the warm-up: down along a cosine, level, or moving once an epoch: times lr_decay_rate as in BLIP's pre-training, along a cosine as in its fine-tuning"
+    })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("cosine" as const))),
+  lr_decay_rate: Schema.optionalKey(
+    positive
+      .check(Schema.isLessThanOrEqualTo(1))
+      .annotate({ description: "of the schedule epoch_decay: factor of each epoch, default 0.9" })
+  ),
+  min_learning_rate: Schema.optionalKey(
+    notNegative.annotate({ description: "where the schedule ends; default 0, of epoch_decay 1e-6" })
+  ),
   optimizer: Schema.optionalKey(
     Schema.Struct({
       betas: Schema.optionalKey(Schema.Tuple([share, share]).annotate({ description: "decay of the two moments" })),

@@ -134,10 +134,11 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
 
 /** The trainer is made at the first step, or out of a checkpoint. */
 const trainingOf = ({ job, lora, composed, feed, begin }: Opened): Training<never> => {
-  const { node, seed, config, start, writer } = job
+  const { node, seed, config, start, datasets, writer } = job
   const { steps } = config
   const fail = engineFailure(node)
-  const learningRate = learningRateOf(config, start.model)
+  const rows = Math.max(...Object.values(datasets).map(({ numRows }) => numRows))
+  const learningRate = learningRateOf(config, start.model, rows)
   let trainer: Trainer | undefined
   let history: History = []
 

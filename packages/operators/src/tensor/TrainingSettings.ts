@@ -1,6 +1,6 @@
 /** A training's optimiser and learning rate: what the papers say for the architecture, where the config doesn't. */
 import type { Optimizer } from "@bootlace/engine"
-import { blipOptimizer, clipOptimizer, siglipOptimizer, warmupCosine } from "@bootlace/models"
+import { blipOptimizer, clipOptimizer, epochCosine, epochDecay, siglipOptimizer, warmupCosine } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import type { TrainConfig } from "./TrainConfig.ts"
 
@@ -11,13 +11,33 @@ const papers = {
   siglip: { learning_rate: 1e-3, warmup_steps: 2000, optimizer: siglipOptimizer }
 } as const
 
-export const learningRateOf = (config: TrainConfig, { architecture }: Model): ((step: number) => number) => {
+/** BLIP's first learning rate, and its last. */
+const lowest = 1e-6
+
+/** Of a training on this many rows: an epoch is all their whole batches. */
+export const learningRateOf = (
+  config: TrainConfig,
+  { architecture }: Model,
+  rows: number
+): ((step: number) => number) => {
   const paper = papers[architecture]
+  const { schedule, steps: total_steps, min_learning_rate: min_lr = 0 } = config
   const lr = config.learning_rate ?? paper.learning_rate
+  const steps_per_epoch = Math.max(1, Math.floor(rows / config.batch_size))
   // A short training warms up for a tenth of its steps.
-  const warmup_steps = config.warmup_steps ?? Math.min(paper.warmup_steps, Math.ceil(config.steps / 10))
-  const schedule = config.schedule === "cosine" ? {} : { min_lr: lr }
-  return warmupCosine({ lr, warmup_steps, total_steps: config.steps, ...schedule })
+  const warmup_steps = config.warmup_steps ?? Math.min(paper.warmup_steps, Math.ceil(total_steps / 10))
+  switch (schedule) {
+    case "cosine":
+      return warmupCosine({ lr, warmup_steps, total_steps, min_lr })
+    case "constant":
+      return warmupCosine({ lr, warmup_steps, total_steps, min_lr: lr })
+    case "epoch_cosine":
+      return epochCosine({ lr, min_lr, steps_per_epoch, epochs: Math.ceil(total_steps / steps_per_epoch) })
+    default: {
+      const { lr_decay_rate: decay_rate = 0.9, min_learning_rate = lowest } = config
+      return epochDecay({ lr, min_lr: min_learning_rate, warmup_lr: lowest, warmup_steps, decay_rate, steps_per_epoch })
+    }
+  }
 }
 
 export const optimizerOf = (config: TrainConfig, model: Model, momentum: number | undefined): Optimizer => {
