@@ -91,7 +91,10 @@ describe("what is dropped", () => {
     assert.isAtMost(Math.abs(1 - mean(keptPlaces(rows, places, "a", 1, 0, rate)) - rate), 4.5 * deviation)
     const at = { rate, key: tf.tensor1d([1, 2, 0], "int32") }
     const values = new Set(dropWith(at)(tf.ones([4, 100]), "a").dataSync())
-    assert.deepStrictEqual([...values].sort((a, b) => a - b), [0, Math.fround(1 / (1 - rate))])
+    assert.deepStrictEqual(
+      [...values].sort((a, b) => a - b),
+      [0, Math.fround(1 / (1 - rate))]
+    )
   })
 
   it("is independent from row to row, place to place, site to site and step to step", () => {

@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { resolve } from "node:path"
 import { hashCheckpoint, loadCheckpoint } from "./tensor/LoadCheckpoint.ts"
-import { writeModel } from "./tensor/ModelArtifact.ts"
+import { atSize, writeModel } from "./tensor/ModelArtifact.ts"
 
 const architectures = ["clip", "blip", "siglip"] as const
 const presets = [...new Set(architectures.flatMap((architecture) => presetNames(architecture)))]
@@ -33,9 +33,16 @@ const Config = Schema.Struct({
     Schema.NonEmptyString.annotate({
       description: "a checkpoint folder, from the pipeline file's folder on; its files' content counts, not its path"
     })
+  ),
+  image_size: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4096 })).annotate({
+      description: "with path: pixels a side that the model looks at, where it isn't what it was trained at"
+    })
   )
 }).check(
   Schema.makeFilter((config) => {
+    if (config.path === undefined && config.image_size !== undefined)
+      return "image_size goes with path: a new model has config.vision_config.image_size"
     if (config.path !== undefined)
       return (config.preset ?? config.config) === undefined || "path stands alone: the checkpoint has its own config"
     if (config.preset === undefined) return config.config !== undefined || "expected preset, config or path"
@@ -115,7 +122,11 @@ export const InitModel = Operator.fold({
           const model =
             config.path === undefined
               ? yield* fresh(node, config, seed, artifacts["vocabulary"])
-              : yield* loadCheckpoint(node, config.architecture, resolve(directory, config.path))
+              : yield* atSize(
+                  node,
+                  yield* loadCheckpoint(node, config.architecture, resolve(directory, config.path)),
+                  config.image_size
+                )
           yield* writeModel(writer, model)
           const sizes = Object.values(model.weights).map(({ data }) => data.length)
           return { parameters: sizes.reduce((sum, size) => sum + size, 0) }

@@ -12,7 +12,7 @@ import { NodeError, Operator } from "@bootlace/graph"
 import type { NodeSpec } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import { microBatchRefusal } from "./tensor/CachedTraining.ts"
-import { readModel } from "./tensor/ModelArtifact.ts"
+import { atSize, readModel } from "./tensor/ModelArtifact.ts"
 import { misfits } from "./tensor/TrainCheck.ts"
 import { objectives, TrainConfig } from "./tensor/TrainConfig.ts"
 import type { Objective } from "./tensor/TrainConfig.ts"
@@ -116,7 +116,7 @@ export const Train = Operator.train({
           : "expected `init` and either `objectives` or `graph` with `minimize`"
         return yield* new NodeError({ code: "R304", node, detail })
       }
-      const start = yield* readModel(node, artifacts.init)
+      const start = yield* atSize(node, yield* readModel(node, artifacts.init), config.image_size)
       return yield* openTraining({ node, seed, config, start, graph, datasets, writer })
     })
   }

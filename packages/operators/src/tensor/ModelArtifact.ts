@@ -7,7 +7,7 @@ import { parseJson, defaultLimits } from "@bootlace/data"
 import type { HostTensors } from "@bootlace/engine"
 import { NodeError } from "@bootlace/graph"
 import type { Artifact, ArtifactWriter } from "@bootlace/graph"
-import { modelFromConfig, preprocessorConfig, tokenizerOf } from "@bootlace/models"
+import { atImageSize, modelFromConfig, preprocessorConfig, tokenizerOf } from "@bootlace/models"
 import type { Model, Tokenizer } from "@bootlace/models"
 import * as Effect from "effect/Effect"
 import { decodeTensors, tensorParts } from "./TensorFile.ts"
@@ -55,6 +55,29 @@ export const readModel = Effect.fnUntraced(function* (node: string, artifact: Ar
     catch: (cause) => invalid(node, cause instanceof Error ? cause.message : String(cause))
   })
 })
+
+/** The model at another size of its images, where one is given. Fails with R208 where its patches don't cover them. */
+export const atSize = <A extends Omit<ModelArtifact, "tokenizer">>(
+  node: string,
+  artifact: A,
+  image_size: number | undefined
+): Effect.Effect<A, NodeError> => {
+  if (image_size === undefined) return Effect.succeed(artifact)
+  return Effect.try({
+    try: () => {
+      const { model, positions, resize } = atImageSize(artifact.model, image_size)
+      const data = resize(artifact.weights[positions]!.data as Float32Array)
+      const resized = { shape: model.shapes[positions]!, dtype: "float32" as const, data }
+      return { ...artifact, model, weights: { ...artifact.weights, [positions]: resized } }
+    },
+    catch: (cause) =>
+      new NodeError({
+        code: "R208",
+        node,
+        detail: `image_size ${image_size}: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+}
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
 

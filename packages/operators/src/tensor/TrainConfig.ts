@@ -90,6 +90,12 @@ export const TrainConfig = Schema.Struct({
         "instead of a graph: the standard one for these losses on `pairs`; as a map with each operator's config"
     })
   ),
+  image_size: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4096 })).annotate({
+      description:
+        "pixels a side that the model is trained at and looks at from then on: its positions are interpolated"
+    })
+  ),
   patch_dropout: Schema.optionalKey(
     share.annotate({ description: "with objectives: share of each image's patches that a step leaves out (FLIP)" })
   ),
