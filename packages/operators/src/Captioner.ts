@@ -8,11 +8,13 @@
  * depend on the rows beside it. Keys and values of images and earlier tokens stay in the engine; images whose captions have ended leave.
  * Li et al. 2022, section 3.3.
  */
+import { NodeError } from "@bootlace/graph"
 import { randomKey } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { decodeImages, lookProgram, stepProgram } from "./tensor/DecodingStep.ts"
+import { prompt, promptIds } from "./tensor/Prompt.ts"
 import { batchSize, drivenMap } from "./tensor/tensorMap.ts"
 
 const Decode = Schema.Struct({
@@ -37,11 +39,11 @@ const Decode = Schema.Struct({
   ),
   max_length: Schema.optionalKey(
     Schema.Int.check(Schema.isGreaterThanOrEqualTo(3)).annotate({
-      description: "tokens at most, [DEC] and [SEP] included; default 20, or what the model can hold"
+      description: "tokens at most, [DEC], the prompt and [SEP] included; default 20, or what the model can hold"
     })
   ),
   min_length: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-    .annotate({ description: "tokens at least before [SEP], [DEC] included" })
+    .annotate({ description: "tokens at least before [SEP], [DEC] and the prompt included" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(2)))
 })
 type Decode = typeof Decode.Type
@@ -58,10 +60,14 @@ const methodOf = ({ method, top_p, temperature, num_beams }: Decode): Method => 
   }
 }
 
-const optionsOf = (decode: Decode, model: BlipModel, tokenizer: Tokenizer) => {
+const optionsOf = (
+  { decode, prompt }: { readonly decode: Decode; readonly prompt?: string },
+  model: BlipModel,
+  tokenizer: Tokenizer
+) => {
   const { repetition_penalty, min_length } = decode
   return {
-    prompt_ids: [tokenizer.dec],
+    prompt_ids: promptIds(tokenizer, prompt),
     method: methodOf(decode),
     repetition_penalty: repetition_penalty ?? (decode.method === "nucleus" ? 1.1 : 1),
     max_length: Math.min(decode.max_length ?? 20, model.max_text_length),
@@ -77,6 +83,7 @@ export const Captioner = drivenMap({
   description: "Writes a caption for each image.",
   config: Schema.Struct({
     batch_size: batchSize,
+    prompt,
     decode: Decode.pipe(Schema.withDecodingDefaultKey(Effect.succeed({ ...defaults })))
   }),
   model: ["blip"],
@@ -89,15 +96,22 @@ export const Captioner = drivenMap({
       look: context.program("look", lookProgram(model)),
       step: context.program("step", stepProgram(model))
     }
-    const options = optionsOf(config.decode, model, tokenizer)
+    const options = optionsOf(config, model, tokenizer)
+    // A caption may go on inside the prompt's last word, so it is cut as a text, as BLIP's code does.
+    const before = tokenizer.decode(options.prompt_ids).length
     return {
       run: Effect.fnUntraced(function* ({ image }, rowIds) {
+        const { prompt_ids, max_length } = options
+        if (prompt_ids.length >= max_length) {
+          const detail = `a prompt of ${prompt_ids.length} tokens, [DEC] included, leaves no room in max_length ${max_length}`
+          return yield* new NodeError({ code: "R208", node: context.node, detail })
+        }
         const { image_tokens } = yield* context.tower!(image!)
         const held = yield* context.hold
         const keys = rowIds.map((id) => randomKey(context.seed, context.node, id))
         const all = { ...options, num_images: rowIds.length, keys }
         const captions = yield* decodeImages(model, programs, held, image_tokens!, all)
-        return { caption: captions.map(({ ids }) => tokenizer.decode(ids)) }
+        return { caption: captions.map(({ ids }) => tokenizer.decode(ids).slice(before).trimStart()) }
       }, Effect.scoped)
     }
   }

@@ -21,12 +21,12 @@ operatorContract(Captioner, {
   ]
 })
 
-const caption = (given: typeof images, decode: object, seed = 7) =>
+const caption = (given: typeof images, decode: object, seed = 7, more: object = {}) =>
   runIn(
     { layer: onnx },
     Effect.gen(function* () {
       const context = yield* contextOf(Captioner, {
-        config: { batch_size: 4, decode },
+        config: { batch_size: 4, decode, ...more },
         artifacts: { model: blip },
         seed
       })
@@ -45,5 +45,13 @@ describe("Captioner", () => {
     const keptAmongSix = all.captions.slice(0, 6 - some.rejected.length)
     expect(some.captions).toEqual(keptAmongSix)
     expect((await caption(images.slice(0, 7), nucleus, 8)).captions).not.toEqual(all.captions)
+  })
+
+  it("needs room behind a prompt", async () => {
+    const prompt = "a red square"
+    const greedy = { method: "greedy", max_length: 4 }
+    await expect(caption(images.slice(0, 2), greedy, 7, { prompt })).rejects.toThrow(
+      /a prompt of \d+ tokens, \[DEC\] included, leaves no room in max_length 4/
+    )
   })
 })

@@ -95,15 +95,38 @@ describe("the operators of BLIP", async () => {
     expectRows(floatsOf(columns["caption_log_likelihood"]!), wanted)
   })
 
+  it("leave a prompt's tokens out of it", async () => {
+    const captioner = await modelOf("blip_caption")
+    const lm = await tensorsOf("blip_caption/expected_lm.safetensors")
+    const { image_tokens } = (await run(ImageEncoder, rowsOf({ image }), {}, captioner)).columns
+    const prompt = "a photo of"
+    const prompted = texts.map((each) => /^a photo of /i.test(each))
+    expect(prompted.filter(Boolean).length).toBeGreaterThan(1)
+    const rest = textColumn(texts.map((each) => each.replace(/^a photo of /i, "")))
+    const { columns } = await run(LMDecoder, rowsOf({ image_tokens: image_tokens!, text: rest }), { prompt }, captioner)
+    const found = floatsOf(columns["caption_log_likelihood"]!)
+    for (const [row, isPrompted] of prompted.entries()) {
+      if (!isPrompted) continue
+      const tokens = lm["attention_mask"]!.subarray(row * 30, row * 30 + 30).filter((mask) => mask === 1).length - 1
+      const terms = lm["token_logprobs"]!.subarray(row * 29 + 3, row * 29 + tokens)
+      expect(found[row]).toBeCloseTo(terms.reduce((sum, term) => sum + term, 0) / terms.length, 3)
+    }
+  })
+
   const generated = json("blip_caption/expected_generate.json")
   it.each([
     ["greedy.noprompt", { method: "greedy" }],
     ["greedy_minlen8.noprompt", { method: "greedy", min_length: 8 }],
     ["greedy_rep11.noprompt", { method: "greedy", repetition_penalty: 1.1 }],
-    ["beam3.noprompt", { method: "beam", num_beams: 3 }]
+    ["beam3.noprompt", { method: "beam", num_beams: 3 }],
+    ["greedy.prompt", { method: "greedy" }],
+    ["beam3_min5.prompt", { method: "beam", num_beams: 3, min_length: 5 }]
   ])("write the captions that transformers' generate writes: %s", async (setting, decode) => {
-    const wanted: ReadonlyArray<string> = generated[setting].text
-    const config = { decode: { min_length: 0, ...decode, max_length: 20 } }
+    const prompt = setting.endsWith(".prompt") ? { prompt: "a photo of" } : {}
+    const wanted: ReadonlyArray<string> = generated[setting].text.map((each: string) =>
+      each.replace(/^a photo of ?/, "")
+    )
+    const config = { ...prompt, decode: { min_length: 0, ...decode, max_length: 20 } }
     const { columns, rejected } = await run(Captioner, rowsOf({ image }), config, await modelOf("blip_caption"))
     const captions = [...textsOf(columns["caption"]!)]
     for (const { row, code } of rejected) {
