@@ -228,6 +228,15 @@ const arrays: ReadonlyArray<KernelCase> = [
   along("Any", (x, axis) => tf.any(tf.greater(x, 1), axis)),
   along("ArgMax", (x, axis) => tf.argMax(x, axis)),
   along("ArgMin", (x, axis) => tf.argMin(x, axis)),
+  {
+    kernel: "TopK",
+    inputs: one(),
+    compute: ({ x }) => {
+      const { values, indices } = tf.topk(x!, Math.ceil(x!.shape.at(-1)! / 2))
+      return [values, indices]
+    }
+  },
+  unary("TopK", (x) => tf.topk(tf.floor(x), x.shape.at(-1)).indices),
   unary("Softmax", (x) => tf.softmax(x)),
   unary("LogSoftmax", (x) => tf.logSoftmax(x)),
   along("Cumsum", (x) => tf.cumsum(x, x.shape.length - 1)),

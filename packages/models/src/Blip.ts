@@ -21,7 +21,7 @@ import {
   selfAttentionShapes,
   type Stack
 } from "./Bert.ts"
-import { crossCache, decodeStep } from "./CachedDecoder.ts"
+import { crossCache, decodeStep, nextTokens } from "./CachedDecoder.ts"
 import type { BlipConfig } from "./Config.ts"
 import { dropWith } from "./Dropout.ts"
 import { initBlip } from "./Init.ts"
@@ -164,7 +164,9 @@ export const blipModel = (config: BlipConfig): BlipModel => {
       head_width: text_config.hidden_size / text_config.num_attention_heads
     },
     crossCache: (weights, image_tokens) => crossCache(weights, DECODER, text_config, image_tokens),
-    decodeStep: (weights, input_ids, position, visible, cache) =>
-      decodeStep(weights, DECODER, text_config, input_ids, position, visible, cache)
+    decodeStep: (weights, input_ids, position, visible, cache, num_likeliest) => {
+      const { hidden, own } = decodeStep(weights, DECODER, text_config, input_ids, position, visible, cache)
+      return { next: nextTokens(weights, text_config, hidden, num_likeliest), own }
+    }
   }
 }

@@ -10,10 +10,11 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { attentionOutput, feedForward, project, type Stack } from "./Bert.ts"
+import { logSoftmax } from "./Composites.ts"
 import type { TextConfig } from "./Config.ts"
 import { attention, dim, embed, mergeHeads, norm, weightOf } from "./Layers.ts"
 import { lmHead } from "./LMHead.ts"
-import type { DecoderCache, KeysAndValues, Weights } from "./Model.ts"
+import type { DecoderCache, KeysAndValues, NextTokens, Weights } from "./Model.ts"
 
 const layers = (config: TextConfig): ReadonlyArray<number> =>
   Array.from({ length: config.num_hidden_layers }, (_, layer) => layer)
@@ -80,6 +81,21 @@ export const decodeStep = (
     keys.push(own.keys)
     values.push(own.values)
   }
-  const logits = tf.reshape(lmHead(weights, config, x_BkD), [B * k, -1])
-  return { logits, log_totals: tf.logSumExp(logits, -1), keys, values }
+  return { hidden: tf.reshape(x_BkD, [B * k, -1]), own: { keys, values } }
+}
+
+/**
+ * What may follow hidden states [R, D]. The likeliest tokens are picked here, so that no row of V numbers leaves the engine for a strategy
+ * that looks at a few.
+ */
+export const nextTokens = (
+  weights: Weights,
+  config: TextConfig,
+  hidden: Tensor,
+  num_likeliest: number | undefined
+): NextTokens => {
+  const logits = lmHead(weights, config, hidden)
+  if (num_likeliest === undefined) return { logits, log_totals: tf.logSumExp(logits, -1) }
+  const { values, indices } = tf.topk(logSoftmax(logits), Math.min(num_likeliest, dim(logits, 1)))
+  return { ids: indices, log_probabilities: values }
 }

@@ -5,6 +5,7 @@
  *   LayerNorm   { x [..., D], weight [D], bias [D] } { epsilon }   Ba et al. 2016
  *   Gelu        { x }                                              exact, with erf (Hendrycks and Gimpel 2016)
  *   QuickGelu   { x }                                              x * sigmoid(1.702 x), as in OpenAI's CLIP weights
+ *   LogSoftmax  { logits [R, V] }                                  over the last axis
  *   SoftmaxCrossEntropy  { logits [R, V], targets [R] } { label_smoothing }   [R]; Szegedy et al. 2016, section 7
  */
 import * as tf from "@tensorflow/tfjs-core"
@@ -34,6 +35,9 @@ export const tanhGelu = (x: Tensor): Tensor => {
   const cubic = tf.add(x, tf.mul(tf.mul(tf.mul(x, x), x), 0.044715))
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
 }
+
+export const logSoftmax = (logits_RV: Tensor): Tensor =>
+  fused("LogSoftmax", { logits: logits_RV }, { axis: 1 }) ?? tf.logSoftmax(logits_RV, -1)
 
 /** Losses [R] against the targets int32 [R], of which `label_smoothing` is spread evenly over the classes. */
 export const crossEntropy = (logits_RV: Tensor, targets_R: Tensor, label_smoothing: number): Tensor => {

@@ -90,6 +90,11 @@ interface Base {
   readonly encoderWeights: ReadonlyArray<string>
 }
 
+/** Logits [B k, V] and the log of each row's sum of exponentials [B k]; or ids int32 [B k, n], the likeliest first, and their log-probabilities. */
+export type NextTokens =
+  | { readonly logits: Tensor; readonly log_totals: Tensor }
+  | { readonly ids: Tensor; readonly log_probabilities: Tensor }
+
 export interface ClipModel extends Base {
   readonly architecture: "clip"
 }
@@ -114,7 +119,7 @@ export interface BlipModel extends Base {
   readonly crossCache: (weights: Weights, image_tokens_BND: Tensor) => KeysAndValues
   /**
    * One step of cached decoding, k rows an image: `input_ids` [B, k]; `position` int32 scalar; `visible` [B, k, S] is 0 for the slots to attend
-   * to and -1e9 elsewhere. Returns next-token logits [B k, V], the log of each row's sum of exponentials [B k], and these tokens' keys and
+   * to and -1e9 elsewhere. Returns what may follow, all of it or the `num_likeliest` likeliest tokens of each row, and these tokens' keys and
    * values, [B, H, k, D/H] by layer, for the caller to write into slots of the cache.
    */
   readonly decodeStep: (
@@ -122,8 +127,9 @@ export interface BlipModel extends Base {
     input_ids: Tensor,
     position: Tensor,
     visible: Tensor,
-    cache: DecoderCache
-  ) => KeysAndValues & { readonly logits: Tensor; readonly log_totals: Tensor }
+    cache: DecoderCache,
+    num_likeliest?: number
+  ) => { readonly next: NextTokens; readonly own: KeysAndValues }
   /** The sizes of its caches: L, H and D/H. */
   readonly decoder: { readonly num_layers: number; readonly num_heads: number; readonly head_width: number }
 }

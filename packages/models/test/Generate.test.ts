@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as fc from "fast-check"
 import { assert, beforeAll, describe, it } from "vitest"
 import type { Caption, GenerateOptions, StepInputs, StepOutputs } from "../src/decoding/Decoding.ts"
+import { numLikeliest } from "../src/decoding/Decoding.ts"
 import { generate } from "../src/decoding/Generate.ts"
 import { staying } from "../src/decoding/Leaving.ts"
 import { changedTotal, changeLogits, logTotal, nextToken, nucleus } from "../src/decoding/NextToken.ts"
@@ -48,8 +49,10 @@ const withSlots = (cache: Tensor, rows: Tensor, slots: Int32Array): Tensor => {
   return tf.tensor(data, cache.shape)
 }
 
-/** The device's half of a decoding of these images. */
-const deviceOf = (images: Tensor): Step => {
+const ints = (x: Tensor): Int32Array => Int32Array.from(x.dataSync())
+
+/** The device's half of a decoding of these images; without a number it gives all logits. */
+const deviceOf = (images: Tensor, num_likeliest?: number): Step => {
   let cross = model.crossCache(weights, images)
   let self: KeysAndValues | undefined
   return (at) => {
@@ -63,19 +66,23 @@ const deviceOf = (images: Tensor): Step => {
     self ??= eachTensor(cross, (x) => tf.zeros([num_images, x.shape[1]!, num_slots, x.shape[3]!]))
     const ids = tf.tensor(at.input_ids, [num_images, k], "int32")
     const visible = tf.tensor(at.visible, [num_images, k, num_slots])
-    const made = model.decodeStep(weights, ids, tf.scalar(at.position, "int32"), visible, { self, cross })
+    const position = tf.scalar(at.position, "int32")
+    const { next, own } = model.decodeStep(weights, ids, position, visible, { self, cross }, num_likeliest)
     self = {
-      keys: self.keys.map((cache, layer) => withSlots(cache, made.keys[layer]!, at.slots)),
-      values: self.values.map((cache, layer) => withSlots(cache, made.values[layer]!, at.slots))
+      keys: self.keys.map((cache, layer) => withSlots(cache, own.keys[layer]!, at.slots)),
+      values: self.values.map((cache, layer) => withSlots(cache, own.values[layer]!, at.slots))
     }
-    return { logits: floats(made.logits), log_totals: floats(made.log_totals) }
+    return "ids" in next
+      ? { ids: ints(next.ids), log_probabilities: floats(next.log_probabilities) }
+      : { logits: floats(next.logits), log_totals: floats(next.log_totals) }
   }
 }
 
 const captions = (
   options: Partial<GenerateOptions>,
   images = image_tokens,
-  watch: (step: Step) => Step = (step) => step
+  watch: (step: Step) => Step = (step) => step,
+  num_likeliest: (options: GenerateOptions) => number | undefined = numLikeliest
 ): Promise<ReadonlyArray<Caption>> => {
   const all: GenerateOptions = {
     num_images: images.shape[0]!,
@@ -86,7 +93,7 @@ const captions = (
     pad: 0,
     ...options
   }
-  const step = watch(deviceOf(images))
+  const step = watch(deviceOf(images, num_likeliest(all)))
   return generate(all, (at) => Promise.resolve(step(at)))
 }
 
@@ -210,11 +217,12 @@ describe("nucleus", () => {
 describe("cached decoding", () => {
   it("gives the logits of the whole row decoded at once", async () => {
     const seen: Array<Float32Array> = []
-    const rows = await captions({ min_length: 20 }, image_tokens, (step) => (at) => {
+    const watch = (step: Step) => (at: StepInputs) => {
       const outputs = step(at)
-      seen.push(outputs.logits.slice())
+      if ("logits" in outputs) seen.push(outputs.logits.slice())
       return outputs
-    })
+    }
+    const rows = await captions({ min_length: 20 }, image_tokens, watch, () => undefined)
     const ids = tf.tensor(
       rows.flatMap((row) => row.ids.slice(0, 19)),
       [B, 19],
@@ -226,6 +234,20 @@ describe("cached decoding", () => {
       const at = tf.slice(whole, [0, position, 0], [-1, 1, -1]).dataSync()
       assert.isAtMost(maxDifference(logits, at), 2e-5, `position ${position}`)
     })
+  })
+
+  it.each<Partial<GenerateOptions>>([
+    { min_length: 12 },
+    { method: { method: "beam", num_beams: 3 } },
+    { method: { method: "beam", num_beams: 4, length_penalty: 2 }, min_length: 12 }
+  ])("chooses among the likeliest tokens as among all: %o", async (options) => {
+    const few = await captions(options)
+    const all = await captions(options, image_tokens, undefined, () => undefined)
+    assert.deepStrictEqual(
+      few.map(({ ids }) => ids),
+      all.map(({ ids }) => ids)
+    )
+    few.forEach(({ log_probability }, i) => assert.closeTo(log_probability, all[i]!.log_probability, 1e-4))
   })
 
   it("sums the log-probabilities of what it chose", async () => {

@@ -9,7 +9,7 @@
  * Li et al. 2022, section 3.3.
  */
 import { NodeError } from "@bootlace/graph"
-import { randomKey } from "@bootlace/models"
+import { numLikeliest, randomKey } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -79,7 +79,7 @@ const optionsOf = (
 
 export const Captioner = drivenMap({
   name: "Captioner",
-  version: 4,
+  version: 5,
   description: "Writes a caption for each image.",
   config: Schema.Struct({
     batch_size: batchSize,
@@ -92,11 +92,11 @@ export const Captioner = drivenMap({
   outputs: { caption: "text" },
   looks: true,
   drive: ({ model, config, tokenizer }, context) => {
+    const options = optionsOf(config, model, tokenizer)
     const programs = {
       look: context.program("look", lookProgram(model)),
-      step: context.program("step", stepProgram(model))
+      step: context.program("step", stepProgram(model, numLikeliest(options)))
     }
-    const options = optionsOf(config, model, tokenizer)
     // A caption may go on inside the prompt's last word, so it is cut as a text, as BLIP's code does.
     const before = tokenizer.decode(options.prompt_ids).length
     return {

@@ -3,7 +3,7 @@ import type { Value } from "../Graph.ts"
 import { binary, cast, unary } from "../ops/Elementwise.ts"
 import { gather, oneHot, scatterAdd } from "../ops/Indexing.ts"
 import { matmul } from "../ops/MatMul.ts"
-import { axesOf, cumulativeSum, extremePosition, reduce, softmax } from "../ops/Reduction.ts"
+import { axesOf, cumulativeSum, extremePosition, largest, reduce, softmax } from "../ops/Reduction.ts"
 import type { Reduction } from "../ops/Reduction.ts"
 import { fail, splat } from "../Recording.ts"
 import { dtypeOf } from "./ElementwiseKernels.ts"
@@ -57,6 +57,7 @@ export const arrayKernels: ReadonlyArray<Kernel> = [
   kernel("ArgMin", "float32 or int32; the first of equals", ({ x }, { axis }) =>
     extremePosition("ArgMin", x!, axisAttribute(axis))
   ),
+  kernel("TopK", "float32; the first of equals first, always sorted", ({ x }, { k }) => largest(x!, k as number)),
   kernel("Softmax", "float32", ({ logits }, { dim }) => softmax("Softmax", logits!, dim as number)),
   kernel("LogSoftmax", "float32", ({ logits }, { axis }) => softmax("LogSoftmax", logits!, axis as number)),
   kernel("Cumsum", "float32 or int32", ({ x }, { axis, exclusive, reverse }) =>

@@ -144,7 +144,7 @@ function nameOutputs(
 ): ReadonlyArray<{ readonly name: string; readonly value: Value }> {
   const taken = new Set<Value>()
   return Object.entries(graph.outputs).map(([name, value]) => {
-    const computed = !["Input", "Constant", "Splat", "Out"].includes(value.op) && value.op !== "LayerNormalization"
+    const computed = !["Input", "Constant", "Splat", "Out", "LayerNormalization", "TopK"].includes(value.op)
     if (computed && !taken.has(value)) names.set(value, name)
     taken.add(value)
     return { name, value }

@@ -28,6 +28,13 @@ const position: Lowering = (value, { node }, inputs, output) => {
   node("Cast", [`${output}.int64`], output, { to: elementType.int32 })
 }
 
+/** Its name is that of the values; the positions are an Out. */
+const topK: Lowering = (value, { node, nodeOf, integers }, [x], output) => {
+  const positions = `${output}.int64`
+  nodeOf("TopK", [x!, integers([number(value, "count")])], [output, positions], { axis: -1, largest: 1, sorted: 1 })
+  node("Cast", [positions], `${output}.1`, { to: elementType.int32 })
+}
+
 /** Gemm and FusedMatMul read a transposed operand in place; the copy that a Transpose node makes costs more. */
 const matmul: Lowering = (value, { node, int8 }, inputs, output) => {
   const held = int8(value)
@@ -97,6 +104,7 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   ReduceProd: reduction,
   ArgMax: position,
   ArgMin: position,
+  TopK: topK,
   CumSum: (value, { node, scalar }, [x], output) =>
     node("CumSum", [x!, scalar(number(value, "axis"), "int32")], output, {
       exclusive: flag(value, "exclusive"),

@@ -1,5 +1,5 @@
 /** Reductions over axes, softmax, running sums and positions of extremes. */
-import { sameShape, sizeOf } from "../Graph.ts"
+import { sameShape, showShape, sizeOf } from "../Graph.ts"
 import type { Value } from "../Graph.ts"
 import { fail, make, splat, splatOf } from "../Recording.ts"
 import { unary } from "./Elementwise.ts"
@@ -53,6 +53,16 @@ export function extremePosition(op: "ArgMax" | "ArgMin", x: Value, axis: number)
   if (x.dtype === "bool") fail(`${op} of bool; cast it first`)
   const along = axisOf(axis, x.shape.length)
   return make(op, [x], x.shape.toSpliced(along, 1), "int32", { axis: along })
+}
+
+/** The `count` largest along the last axis, the largest first and the first of equals before the others, and their int32 positions. */
+export function largest(x: Value, count: number): ReadonlyArray<Value> {
+  if (x.dtype !== "float32") fail(`TopK needs float32, got ${x.dtype}`)
+  const length = x.shape.at(-1)
+  if (length === undefined || count < 1 || count > length) fail(`${count} of ${showShape(x.shape)}`)
+  const shape = [...x.shape.slice(0, -1), count]
+  const values = make("TopK", [x], shape, x.dtype, { count })
+  return [values, make("Out", [values], shape, "int32", { index: 1 })]
 }
 
 export function softmax(op: "Softmax" | "LogSoftmax", x: Value, axis: number): Value {

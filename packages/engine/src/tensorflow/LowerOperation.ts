@@ -43,6 +43,15 @@ const position: Lowering = (value, builder, [x]) =>
     output_type: int32
   })
 
+const topK: Lowering = (value, builder, [x]) => {
+  const values = builder.node("TopKV2", [x!, builder.splat(number(value, "count"), "int32")], {
+    ...typed(value),
+    sorted: { bool: true }
+  })
+  builder.once(further(values, 1), () => builder.node("Identity", [`${values}:1`], ofType("int32")))
+  return values
+}
+
 /** TensorFlow takes it over the last axis only. */
 const softmax: Lowering = (value, builder, [x]) => {
   const [axis, last] = [number(value, "axis"), value.shape.length - 1]
@@ -218,6 +227,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   ReduceProd: reduction("Prod"),
   ArgMax: position,
   ArgMin: position,
+  TopK: topK,
   Softmax: softmax,
   LogSoftmax: softmax,
   CumSum: cumulativeSum,

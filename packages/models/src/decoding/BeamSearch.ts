@@ -7,9 +7,10 @@
  *
  * Beams move no keys and values about: each remembers in which slots of its image its own past lies.
  */
-import { stepInputs, type Beam, type Caption, type Decoding, type GenerateOptions, type Row } from "./Decoding.ts"
+import { logitsOf, rowOf, stepInputs } from "./Decoding.ts"
+import type { Beam, Caption, Decoding, GenerateOptions, Row, StepOutputs } from "./Decoding.ts"
 import { staying } from "./Leaving.ts"
-import { changeLogits } from "./NextToken.ts"
+import { allowed, highest, insert, type Following } from "./NextToken.ts"
 
 type Options = GenerateOptions<Beam>
 
@@ -21,12 +22,6 @@ interface Running extends Row {
 
 interface Finished extends Caption {
   readonly score: number
-}
-
-/** [k][V] of an image. */
-interface BeamLogits {
-  readonly logits: ReadonlyArray<Float32Array>
-  readonly log_totals: ReadonlyArray<number>
 }
 
 interface Search {
@@ -54,39 +49,41 @@ const fed = (search: Search, position: number, { max_length }: Options): Search 
   running: search.running.map((beam, j) => ({ ...beam, slots: [...beam.slots, j * max_length + position] }))
 })
 
+/** The likeliest tokens of a row, as beams compare them: log-probabilities, changed. */
+const followingOf = (
+  outputs: StepOutputs,
+  place: number,
+  num_rows: number,
+  ids: ReadonlyArray<number>,
+  options: Options
+) => {
+  const count = 2 * options.method.num_beams
+  if ("ids" in outputs) return allowed(rowOf(outputs, place, num_rows), ids, options).slice(0, count)
+  const { logits, log_total } = logitsOf(outputs, place, num_rows)
+  for (let id = 0; id < logits.length; id++) logits[id]! -= log_total
+  return highest(logits, ids, options, count)
+}
+
 /** The best continuations over all beams of an image, best first; ties go to the earlier beam, then the smaller id. */
 const continuations = (
   search: Search,
-  { logits, log_totals }: BeamLogits,
-  options: Options
+  following: ReadonlyArray<ReadonlyArray<Following>>,
+  count: number
 ): ReadonlyArray<Running> => {
-  const count = 2 * options.method.num_beams
-  const best: Array<{ from: number; id: number; score: number }> = []
-  const before = search.running.map((beam, from) => {
-    const probabilities = logits[from]!
-    const log_total = log_totals[from]!
-    for (let id = 0; id < probabilities.length; id++) probabilities[id]! -= log_total
-    const changed = changeLogits(probabilities, beam.ids, options)
-    for (let id = 0; id < probabilities.length; id++) {
-      const score = beam.score + probabilities[id]!
-      if (best.length === count && score <= best[count - 1]!.score) continue
-      let at = best.length
-      while (at > 0 && best[at - 1]!.score < score) at--
-      best.splice(at, 0, { from, id, score })
-      if (best.length > count) best.pop()
-    }
-    return changed
+  const best: Array<Following & { readonly from: number }> = []
+  search.running.forEach((beam, from) => {
+    for (const next of following[from]!) insert(best, { ...next, from, score: beam.score + next.score }, count)
   })
-  return best.map(({ from, id, score }) => {
+  return best.map(({ from, id, score, log_probability }) => {
     const beam = search.running[from]!
-    const log_probability = beam.log_probability + (before[from]!.get(id) ?? logits[from]![id]!)
-    return { ids: [...beam.ids, id], slots: beam.slots, score, log_probability }
+    const sum = beam.log_probability + log_probability
+    return { ids: [...beam.ids, id], slots: beam.slots, score, log_probability: sum }
   })
 }
 
-const advance = (search: Search, logits: BeamLogits, options: Options): Search => {
+const advance = (search: Search, following: ReadonlyArray<ReadonlyArray<Following>>, options: Options): Search => {
   const { num_beams, length_penalty = 1, early_stopping = false } = options.method
-  const candidates = continuations(search, logits, options)
+  const candidates = continuations(search, following, 2 * num_beams)
   const length = candidates[0]!.ids.length
   const scale = (length - options.prompt_ids.length) ** length_penalty
   const ends = ({ ids }: Running): boolean => ids.at(-1) === options.end || length === options.max_length
@@ -122,16 +119,12 @@ export function* beamSearch(options: Options): Decoding {
     const images = staying(left.map(isRunning))
     if (images !== undefined) left = images.map((place) => left[place]!)
     const rows = left.flatMap((image) => searches[image]!.running)
-    const { logits, log_totals } = yield stepInputs(options, rows, k, position, images)
-    const V = logits.length / rows.length
+    const outputs = yield stepInputs(options, rows, k, position, images)
     left.forEach((image, place) => {
       const search = fed(searches[image]!, position, options)
-      const beams = Array.from({ length: k }, (_, j) => place * k + j)
-      const at: BeamLogits = {
-        logits: beams.map((row) => logits.subarray(row * V, (row + 1) * V)),
-        log_totals: beams.map((row) => log_totals[row]!)
-      }
-      searches[image] = position < prompt_ids.length - 1 ? search : advance(search, at, options)
+      const following = () =>
+        search.running.map(({ ids }, j) => followingOf(outputs, place * k + j, rows.length, ids, options))
+      searches[image] = position < prompt_ids.length - 1 ? search : advance(search, following(), options)
     })
   }
   return searches.map(({ finished }) => {

@@ -52,11 +52,44 @@ export interface StepInputs {
   readonly slots: Int32Array
 }
 
-export interface StepOutputs {
+/** All tokens that may follow. */
+export interface AllTokens {
   /** [B k, V]; they may be written over. */
   readonly logits: Float32Array
   /** [B k]: natural log of the sum of the exponentials of each row's logits. */
   readonly log_totals: Float32Array
+}
+
+/** Each row's likeliest tokens, `numLikeliest` or all that there are: [B k, n], the likeliest first, of equals the smaller id. */
+export interface LikeliestTokens {
+  readonly ids: Int32Array
+  readonly log_probabilities: Float32Array
+}
+
+/** Of one of `num_rows` rows. */
+export const logitsOf = ({ logits, log_totals }: AllTokens, row: number, num_rows: number) => {
+  const V = logits.length / num_rows
+  return { logits: logits.subarray(row * V, (row + 1) * V), log_total: log_totals[row]! }
+}
+
+export const rowOf = ({ ids, log_probabilities }: LikeliestTokens, row: number, num_rows: number): LikeliestTokens => {
+  const n = ids.length / num_rows
+  const [from, to] = [row * n, (row + 1) * n]
+  return { ids: ids.subarray(from, to), log_probabilities: log_probabilities.subarray(from, to) }
+}
+
+export type StepOutputs = AllTokens | LikeliestTokens
+
+/**
+ * How many of each row's likeliest tokens a decoding looks at, one of which may be forbidden; undefined: at all of them. A penalty can bring
+ * any token forward or back, and a draw needs the whole distribution.
+ */
+export const numLikeliest = ({
+  method,
+  repetition_penalty = 1
+}: Pick<GenerateOptions, "method" | "repetition_penalty">): number | undefined => {
+  if (repetition_penalty !== 1 || method.method === "nucleus") return undefined
+  return method.method === "beam" ? 2 * method.num_beams + 1 : 2
 }
 
 export interface Caption {

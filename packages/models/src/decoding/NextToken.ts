@@ -49,6 +49,50 @@ export const changeLogits = (
   return before
 }
 
+/** A token that may follow. */
+export interface Following {
+  readonly id: number
+  /** What tokens are compared by. */
+  readonly score: number
+  /** By the model's untouched logits. */
+  readonly log_probability: number
+}
+
+/** The `count` tokens of a row with the highest scores, highest first, ties to the smaller id, out of all log-probabilities, which are changed. */
+export const highest = (
+  log_probabilities: Float32Array,
+  row: ReadonlyArray<number>,
+  changes: Changes,
+  count: number
+): ReadonlyArray<Following> => {
+  const before = changeLogits(log_probabilities, row, changes)
+  const best: Array<{ id: number; score: number }> = []
+  for (let id = 0; id < log_probabilities.length; id++) {
+    const score = log_probabilities[id]!
+    if (best.length === count && score <= best[count - 1]!.score) continue
+    insert(best, { id, score }, count)
+  }
+  return best.map(({ id, score }) => ({ id, score, log_probability: before.get(id) ?? score }))
+}
+
+/** Puts `one` behind all that are as good, and keeps the first `count`. */
+export const insert = <A extends { readonly score: number }>(best: Array<A>, one: A, count: number): void => {
+  let at = best.length
+  while (at > 0 && best[at - 1]!.score < one.score) at--
+  best.splice(at, 0, one)
+  if (best.length > count) best.pop()
+}
+
+/** The same out of a row's likeliest tokens, where nothing but an early end is changed. */
+export const allowed = (
+  { ids, log_probabilities }: { readonly ids: Int32Array; readonly log_probabilities: Float32Array },
+  row: ReadonlyArray<number>,
+  { min_length = 0, end }: Changes
+): ReadonlyArray<Following> =>
+  Array.from(ids, (id, i) => ({ id, score: log_probabilities[i]!, log_probability: log_probabilities[i]! })).filter(
+    ({ id }) => row.length >= min_length || id !== end
+  )
+
 const argMax = (values: Float32Array): number => {
   let best = 0
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i

@@ -3,9 +3,9 @@
  * depend on the rows beside it.
  */
 import { uniformAt, type RandomKey } from "../Random.ts"
-import { stepInputs, type Decoding, type GenerateOptions } from "./Decoding.ts"
+import { logitsOf, rowOf, stepInputs, type Decoding, type GenerateOptions, type StepOutputs } from "./Decoding.ts"
 import { staying } from "./Leaving.ts"
-import { changedTotal, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
+import { allowed, changedTotal, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
 
 type Options = GenerateOptions<Greedy | Nucleus>
 
@@ -17,15 +17,30 @@ interface Sampled {
   log_probability: number
 }
 
-/** Appends the token that follows, chosen from a row's logits. */
-const extend = (row: Sampled, logits: Float32Array, log_total: number, options: Options): void => {
+interface Chosen {
+  readonly id: number
+  readonly log_probability: number
+}
+
+/** The token that follows, chosen from a row's logits. */
+const chosen = (row: Sampled, logits: Float32Array, log_total: number, options: Options): Chosen => {
   const before = changeLogits(logits, row.ids, options)
   const total = options.method.method === "greedy" ? undefined : changedTotal(logits, before, log_total)
   const u = row.key === undefined ? 0 : uniformAt(row.key, row.ids.length)
   const id = nextToken(logits, options.method, u, total)
-  row.log_probability += (before.get(id) ?? logits[id]!) - log_total
+  return { id, log_probability: (before.get(id) ?? logits[id]!) - log_total }
+}
+
+const following = (row: Sampled, outputs: StepOutputs, place: number, num_rows: number, options: Options): Chosen => {
+  if ("ids" in outputs) return allowed(rowOf(outputs, place, num_rows), row.ids, options)[0]!
+  const { logits, log_total } = logitsOf(outputs, place, num_rows)
+  return chosen(row, logits, log_total, options)
+}
+
+const extend = (row: Sampled, { id, log_probability }: Chosen, { end }: Options): void => {
+  row.log_probability += log_probability
   row.ids.push(id)
-  row.ended = id === options.end
+  row.ended = id === end
 }
 
 /** Stops when every row has ended. */
@@ -42,12 +57,11 @@ export function* sampling(options: Options): Decoding {
   for (let position = 0; position < max_length - 1 && !left.every((row) => row.ended); position++) {
     const images = staying(left.map((row) => !row.ended))
     if (images !== undefined) left = images.map((place) => left[place]!)
-    const { logits, log_totals } = yield stepInputs(options, left, 1, position, images)
+    const outputs = yield stepInputs(options, left, 1, position, images)
     for (const row of left) row.slots.push(position)
     if (position < prompt_ids.length - 1) continue
-    const V = logits.length / left.length
-    left.forEach((row, i) => {
-      if (!row.ended) extend(row, logits.subarray(i * V, (i + 1) * V), log_totals[i]!, options)
+    left.forEach((row, place) => {
+      if (!row.ended) extend(row, following(row, outputs, place, left.length, options), options)
     })
   }
   return rows.map(({ ids, ended, log_probability }) => ({ ids, ended, log_probability }))

@@ -2,12 +2,13 @@
  * Cached decoding as two programs and what stays in the engine between their runs.
  *
  *   look   image_tokens [B, N, D]                                   ->  cross_keys.l, cross_values.l [B, H, N, d], held
- *   step   input_ids [B, k], position, visible [B, k, S], the held  ->  logits, log_totals; keys.l, values.l [B, H, k, d], written into
- *                                                                       the held self_keys.l, self_values.l [B, H, S, d]
+ *   step   input_ids [B, k], position, visible [B, k, S], the held  ->  logits, log_totals, or ids, log_probabilities of the likeliest
+ *                                                                       tokens; keys.l, values.l [B, H, k, d], written into the held
+ *                                                                       self_keys.l, self_values.l [B, H, S, d]
  */
 import type { HeldTensors, HostTensor, HostTensors, Keeping, Program, Specs, Tensors } from "@bootlace/engine"
 import { decoding } from "@bootlace/models"
-import type { BlipModel, GenerateOptions, KeysAndValues, StepInputs } from "@bootlace/models"
+import type { BlipModel, GenerateOptions, KeysAndValues, StepInputs, StepOutputs } from "@bootlace/models"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 
@@ -40,13 +41,14 @@ export const lookProgram =
 
 const lookKeeping = (model: BlipModel): Keeping => ({ keep: Object.keys(named("cross_", nameParts(model))) })
 
+/** `num_likeliest`: `numLikeliest` of the decoding. */
 export const stepProgram =
-  (model: BlipModel): Program["run"] =>
+  (model: BlipModel, num_likeliest?: number): Program["run"] =>
   (weights, inputs) => {
     const cache = { self: gathered(model, "self_", inputs), cross: gathered(model, "cross_", inputs) }
     const { input_ids, position, visible } = inputs
-    const { logits, log_totals, ...own } = model.decodeStep(weights, input_ids!, position!, visible!, cache)
-    return { logits, log_totals, ...named("", own) }
+    const { next, own } = model.decodeStep(weights, input_ids!, position!, visible!, cache, num_likeliest)
+    return { ...next, ...named("", own) }
   }
 
 /** The empty cache of `num_images` images with k rows each. */
@@ -77,6 +79,11 @@ const stepKeeping = (model: BlipModel, { input_ids, rows_per_image: k, visible, 
   return { write: { into, places } }
 }
 
+const stepOutputs = ({ logits, log_totals, ids, log_probabilities }: HostTensors): StepOutputs =>
+  logits === undefined
+    ? { ids: ids!.data as Int32Array, log_probabilities: log_probabilities!.data as Float32Array }
+    : { logits: logits.data as Float32Array, log_totals: log_totals!.data as Float32Array }
+
 export interface DecodingPrograms {
   readonly look: Program
   readonly step: Program
@@ -97,8 +104,7 @@ export const decodeImages = Effect.fnUntraced(function* <E>(
   let at = steps.next()
   while (at.done !== true) {
     if (at.value.images !== undefined) yield* held.take(Int32Array.from(at.value.images))
-    const { logits, log_totals } = yield* held.run(step, stepTensors(at.value), stepKeeping(model, at.value))
-    at = steps.next({ logits: logits!.data as Float32Array, log_totals: log_totals!.data as Float32Array })
+    at = steps.next(stepOutputs(yield* held.run(step, stepTensors(at.value), stepKeeping(model, at.value))))
   }
   return at.value
 })
