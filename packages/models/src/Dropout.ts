@@ -12,17 +12,9 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { dim } from "./Layers.ts"
+import type { Dropout } from "./Model.ts"
 import type { RandomKey } from "./Random.ts"
 import { randomKey } from "./Random.ts"
-
-export interface Dropout {
-  /** In [0, 1). */
-  readonly rate: number
-  /** int32 [3] */
-  readonly key: Tensor
-  /** Sets sites of equal name apart: those of a twin. */
-  readonly prefix?: string
-}
 
 /** How a tower drops: `site` names the place in it, once each. */
 export type Drop = (x: Tensor, site: string) => Tensor

@@ -7,11 +7,20 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { ImageProcessor } from "./Config.ts"
-import type { Dropout } from "./Dropout.ts"
 
 export type Weights = Readonly<Record<string, Tensor>>
 export type Shapes = Readonly<Record<string, ReadonlyArray<number>>>
 export type Arrays = Readonly<Record<string, Float32Array>>
+
+/** What a step of a training leaves out: see Dropout.ts. */
+export interface Dropout {
+  /** In [0, 1). */
+  readonly rate: number
+  /** int32 [3] */
+  readonly key: Tensor
+  /** Sets sites of equal name apart: those of a twin. */
+  readonly prefix?: string
+}
 
 /** Token rows, padded to a common length T. Both int32; the mask is 1 on tokens, 0 on padding. */
 export interface TokenTensors {

@@ -1,7 +1,7 @@
 export { gelu, layerNorm, quickGelu } from "./Composites.ts"
 export { planHuggingFace, planOpenClip, type CheckpointPlan, type WeightSource } from "./Checkpoint.ts"
 export * from "./Config.ts"
-export { dropoutKey, type Dropout } from "./Dropout.ts"
+export { dropoutKey } from "./Dropout.ts"
 export * from "./HuggingFaceExport.ts"
 export { fromHuggingFace, type NameMap } from "./HuggingFaceNames.ts"
 export { atImageSize } from "./ImageSize.ts"
