@@ -102,12 +102,13 @@ const topPChecks = Effect.fnUntraced(function* (folder: string) {
     checks.push(
       same(`top_p ${top_p} kept set`, all, (i) => {
         const wanted = Array.from(row(kept!, i)).flatMap((flag, id) => (flag === 1 ? [id] : []))
-        return drawn[i]!.map(({ id }) => id).join() === wanted.join() ? undefined : `row ${i}`
+        return drawn[i]!.ids.join() === wanted.join() ? undefined : `row ${i}`
       }),
       yield* worstOf(`top_p ${top_p} probabilities`, all, 1e-5, (i) => {
-        const total = drawn[i]!.reduce((sum, { probability }) => sum + probability, 0)
+        const { ids, probabilities } = drawn[i]!
+        const total = probabilities.reduce((sum, probability) => sum + probability, 0)
         const ours = new Float32Array(V)
-        for (const { id, probability } of drawn[i]!) ours[id] = probability / total
+        ids.forEach((id, index) => (ours[id] = probabilities[index]! / total))
         return Effect.succeed(maxDifference(ours, row(probs!, i)))
       })
     )

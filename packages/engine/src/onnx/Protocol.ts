@@ -40,7 +40,7 @@ export type Command =
       readonly program: string
       readonly model: Uint8Array
       readonly arena: boolean
-      /** Run as it is: ONNX Runtime's own rewriting would move what has its order. */
+      /** Run as it is: ONNX Runtime's own rewriting would move what has its order, or would find nothing. */
       readonly asWritten: boolean
       /** Of a session that isn't to copy what it writes (Uncopied.ts): all its outputs. */
       readonly outputs?: Specs

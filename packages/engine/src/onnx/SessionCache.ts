@@ -31,6 +31,12 @@ export interface SessionCache {
 
 let sessions = 0
 
+/** Where a graph has nothing else, as an optimiser's update, ONNX Runtime finds nothing to rewrite; to look for it takes most of a compile. */
+const elementwise = new Set(["Input", "Constant", "Splat", "Add", "Sub", "Mul", "Div", "Sqrt", "Max", "Min"])
+
+const asWritten = ({ order, values }: Graph): boolean =>
+  order !== undefined || values.every(({ op }) => elementwise.has(op))
+
 /**
  * A session's arena keeps its largest memory for good, for about a tenth more speed. A program's first session has one; those for further
  * shapes share the process's memory, or a training over several text lengths would hold the sum of all of theirs.
@@ -52,7 +58,7 @@ const compile = (
       program: graph.name,
       model,
       arena,
-      asWritten: graph.order !== undefined,
+      asWritten: asWritten(graph),
       ...(isUncopied(specs) && { outputs: specs })
     })
     return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
