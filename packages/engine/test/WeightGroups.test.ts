@@ -7,7 +7,10 @@ import type { Executor, HostTensors, Optimizer, Specs, TrainingProgram } from ".
 import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
 import { followGraph, updateGraph } from "../src/Compile.ts"
 import type { Graph } from "../src/Graph.ts"
+import { sizeOf } from "../src/Graph.ts"
+import { mapTensors } from "../src/HostTensors.ts"
 import { lower } from "../src/onnx/Lower.ts"
+import { runUncopied } from "../src/onnx/Uncopied.ts"
 import { groupOptimizer, groupSpecs, pieceLength, weightGroups } from "../src/onnx/WeightGroups.ts"
 import { distance, float32, numbersFrom } from "./CompareExecutors.ts"
 
@@ -48,8 +51,12 @@ async function resultsOf(graph: Graph, graphOptimizationLevel: "all" | "disabled
     const { data } = float32(shape, next, 0, 1)
     return [name, new ort.Tensor("float32", data as Float32Array, shape)]
   })
-  const results = await session.run(Object.fromEntries(feeds) as Record<string, ort.Tensor>)
-  return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, data]))
+  const buffers = mapTensors(
+    graph.outputs,
+    ({ shape }) => new ort.Tensor("float32", new Float32Array(sizeOf(shape)), shape)
+  )
+  await runUncopied(session, Object.fromEntries(feeds) as Record<string, ort.Tensor>, buffers)
+  return mapTensors(buffers, ({ data }) => data)
 }
 
 const trained = (make: Effect.Effect<Executor, unknown, never>) =>
@@ -92,7 +99,7 @@ describe("weights in pieces", () => {
       followGraph("follow", "t:", pieces, 0.9)
     ]) {
       const written = await resultsOf(graph, "disabled")
-      expect(Object.keys(written)).toEqual(Object.keys(graph.outputs))
+      expect(Object.values(written).every((data) => (data as Float32Array).some((number) => number !== 0))).toBe(true)
       expect(written).toEqual(await resultsOf(graph, "all"))
     }
   })
