@@ -15,7 +15,7 @@ const page = (file: string): string => readFileSync(join(import.meta.dirname, ".
 const manual = page("docs/yaml.md")
 const blocks = (text: string, language: string): ReadonlyArray<string> =>
   [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map(([, block]) => block!)
-const files = [...blocks(page("README.md"), "yaml"), ...blocks(manual, "yaml")]
+const files = [page("pipelines/capfilt-paper.yaml"), ...blocks(page("README.md"), "yaml"), ...blocks(manual, "yaml")]
 const read = (text: string) => Effect.runSync(readPipeline(text, { file: "docs/yaml.md", registry }))
 
 const withoutImports = (text: string): string => text.slice(text.indexOf("\n\n")).trim()
