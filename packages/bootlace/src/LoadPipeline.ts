@@ -45,7 +45,7 @@ const missing = Effect.fnUntraced(function* (file: string, cause: unknown) {
 
 /** Built-in operators and the project's. */
 export const loadRegistry = Effect.fnUntraced(function* (folder: string, noConfig: boolean) {
-  const { operators } = yield* Effect.promise(() => import("@bootlace/operators"))
+  const { operators } = yield* Effect.promise(() => import("@bootlace/operators/registry"))
   const config = yield* loadConfig(folder, noConfig)
   const all: Registry = yield* registryWith(operators, config)
   return { registry: all, config }

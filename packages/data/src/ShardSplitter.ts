@@ -7,13 +7,8 @@
 import { DataType } from "apache-arrow"
 import type { Data, RecordBatch } from "apache-arrow"
 import { compactBatches, sliceRows } from "./Batches.ts"
-
-export interface ShardSize {
-  readonly max_rows: number
-  readonly max_bytes: number
-}
-
-export const defaultShardSize: ShardSize = { max_rows: 4_096, max_bytes: 64 * 1024 * 1024 }
+import { defaultShardSize } from "./ShardSize.ts"
+import type { ShardSize } from "./ShardSize.ts"
 
 export interface ShardSplitter {
   /** Takes a batch; gives the shards that it completes. */

@@ -6,63 +6,28 @@
  *
  * What `keep: { score: { top: 0.3 } }` of Filter expands to.
  */
-import { rowIdHex, rowIdsOf } from "@bootlace/data"
-import { Operator } from "@bootlace/graph"
+import { openLater, Operator } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { collectRows } from "./CollectedRows.ts"
-import { onRows, scoresIn } from "./RowValues.ts"
-import { encodeThreshold } from "./Threshold.ts"
-import type { Threshold } from "./Threshold.ts"
 
 export const topShare = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })).annotate({
   description: "share of the rows with the highest scores"
 })
 
-/** Where the first `top` of the rows ends, rows sorted by score and then by id. */
-const thresholdOf = (column: string, top: number, scores: Float32Array, ids: Uint8Array): Threshold => {
-  const order = Array.from(scores, (score, row) => ({ score, id: rowIdHex(ids, row) })).sort(
-    (a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)
+const config = Schema.Struct({
+  top: topShare,
+  column: Schema.String.annotate({ description: "what the score is called in the artifact" }).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("score"))
   )
-  const last = order[Math.round(top * order.length) - 1]
-  return { column, top, value: last?.score ?? null, row_id: last?.id ?? null }
-}
+})
+export type Config = typeof config.Type
 
 export const Quantile = Operator.fold({
   name: "Quantile",
   version: 1,
   description: "Finds the score at which the highest share of the rows ends.",
-  config: Schema.Struct({
-    top: topShare,
-    column: Schema.String.annotate({ description: "what the score is called in the artifact" }).pipe(
-      Schema.withDecodingDefaultKey(Effect.succeed("score"))
-    )
-  }),
+  config,
   inputs: { score: "score" },
   outputs: { threshold: "threshold" },
-  body: {
-    open: ({ node, config: { top, column }, writer }) =>
-      Effect.sync(() => {
-        const rows = collectRows()
-        return {
-          step: (_, batch) =>
-            onRows(node, () => {
-              scoresIn(node, batch, "score")
-              rows.add(batch)
-            }),
-          snapshot: onRows(node, rows.snapshot),
-          restore: (files) => onRows(node, () => rows.restore(files)),
-          finish: Effect.gen(function* () {
-            const threshold = yield* onRows(node, () => {
-              const all = rows.all()
-              const scores = all === undefined ? new Float32Array() : scoresIn(node, all, "score")
-              return thresholdOf(column, top, scores, all === undefined ? new Uint8Array() : rowIdsOf(all))
-            })
-            const { name, bytes } = encodeThreshold(threshold)
-            yield* writer.write(name, bytes)
-            return threshold.value === null ? {} : { threshold: threshold.value }
-          })
-        }
-      })
-  }
+  body: { open: openLater(async () => (await import("./bodies/Quantile.ts")).open) }
 })

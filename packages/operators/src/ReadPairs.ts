@@ -8,15 +8,11 @@
  * Formats, limits and safety are the data room's (PairSource). The data's content is its identity: the same rows under another
  * path are the same source, and nothing downstream runs again.
  */
-import { defaultLimits, openPairs, selectColumns, withLimits } from "@bootlace/data"
-import type { Files, Limits, PairBatch, PairOptions } from "@bootlace/data"
-import { Operator } from "@bootlace/graph"
-import type { Source, SourceBatch } from "@bootlace/graph"
+import { defaultLimits } from "@bootlace/data/limits"
+import type { Limits } from "@bootlace/data"
+import { openLater, Operator } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import { resolve } from "node:path"
-import { codeOf, dataFailure } from "./DataFailure.ts"
 
 const limit = Schema.Int.check(Schema.isGreaterThan(0))
 const limits = Schema.Struct(
@@ -40,20 +36,7 @@ const config = Schema.Struct({
     description: "decode every image when it is read; false looks at headers only"
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(true)))
 })
-type Config = typeof config.Type
-
-const optionsOf = ({ columns, verify, limits: given }: Config): PairOptions => ({
-  images: verify ? "decode" : "header",
-  ...(given === undefined ? {} : { limits: withLimits(given) }),
-  ...(columns?.image === undefined ? {} : { image_column: columns.image }),
-  ...(columns?.text === undefined ? {} : { text_column: columns.text })
-})
-
-/** The runtime makes the rows' ids. */
-const sourceBatch = ({ batch, rejected }: PairBatch): SourceBatch => ({
-  batch: selectColumns(batch, { image: "image", text: "text" }),
-  rejected: rejected.map(({ row, code, reason }) => ({ row, code: codeOf(code), reason }))
-})
+export type Config = typeof config.Type
 
 export const ReadPairs = Operator.source({
   name: "ReadPairs",
@@ -62,19 +45,5 @@ export const ReadPairs = Operator.source({
   config,
   inputs: {},
   ports: { pairs: { image: "image", text: "text" } },
-  body: {
-    open: ({ node, config: given, directory }) =>
-      Effect.gen(function* () {
-        const path = resolve(directory, given.path)
-        const hint = `path is ${JSON.stringify(given.path)}, looked up from ${directory}`
-        const pairs = yield* openPairs(path, optionsOf(given)).pipe(Effect.mapError(dataFailure(node, hint)))
-        const source: Source<Files> = {
-          content: pairs.content,
-          shards: pairs.shards,
-          place: pairs.place,
-          read: (shard) => pairs.read(shard).pipe(Stream.map(sourceBatch), Stream.mapError(dataFailure(node)))
-        }
-        return source
-      })
-  }
+  body: { open: openLater(async () => (await import("./bodies/ReadPairs.ts")).open) }
 })

@@ -9,22 +9,8 @@
  * Embeddings are compared by cosine. Equal scores count with their expected recall (metrics/Recall.ts). Scores are computed
  * for a few queries at a time: memory grows with the rows, not with their square. Radford et al. 2021, table 13.
  */
-import { Operator } from "@bootlace/graph"
-import * as Effect from "effect/Effect"
-import { embeddedPairs } from "./metrics/EmbeddedPairs.ts"
-import type { EmbeddedPairs } from "./metrics/EmbeddedPairs.ts"
-import { measuredRows } from "./metrics/MeasuredRows.ts"
-import { retrievalMetrics } from "./metrics/RetrievalMetrics.ts"
-import { scoresAgainst } from "./metrics/Similarity.ts"
+import { openLater, Operator } from "@bootlace/graph"
 import { noConfig } from "./NoConfig.ts"
-import { onRows } from "./RowValues.ts"
-
-const measure = (all: EmbeddedPairs) =>
-  retrievalMetrics(
-    all,
-    (image) => scoresAgainst(all.images, all.texts, all.rows, image),
-    (text) => scoresAgainst(all.texts, all.images, all.rows, text)
-  )
 
 export const RetrievalRecall = Operator.fold({
   name: "RetrievalRecall",
@@ -33,18 +19,5 @@ export const RetrievalRecall = Operator.fold({
   config: noConfig,
   inputs: { image_embeds: "embedding", text_embeds: "embedding", group: { column: "text", optional: true } },
   outputs: { metrics: "metrics" },
-  body: {
-    open: ({ node, writer }) =>
-      Effect.sync(() =>
-        measuredRows({
-          node,
-          writer,
-          measure: (rows) =>
-            Effect.flatMap(
-              onRows(node, () => embeddedPairs(node, rows)),
-              measure
-            )
-        })
-      )
-  }
+  body: { open: openLater(async () => (await import("./bodies/RetrievalRecall.ts")).open) }
 })

@@ -8,16 +8,11 @@
  * section 2.3); `objectives: { itc: { twin: false }, lm: {} }` tells their operators more. The model artifact has history.json
  * too: losses, learning rate and gradient norm of every step.
  */
-import { NodeError, Operator } from "@bootlace/graph"
+import { openLater, Operator } from "@bootlace/graph"
 import type { NodeSpec } from "@bootlace/graph"
-import * as Effect from "effect/Effect"
-import { microBatchRefusal } from "./tensor/CachedTraining.ts"
-import { atSize, readModel } from "./tensor/ModelArtifact.ts"
-import { misfits } from "./tensor/TrainCheck.ts"
-import { objectives, TrainConfig } from "./tensor/TrainConfig.ts"
+import { microBatchRefusal, misfits } from "./tensor/TrainCheck.ts"
+import { microBatchSize, objectives, shorthands, TrainConfig } from "./tensor/TrainConfig.ts"
 import type { Objective } from "./tensor/TrainConfig.ts"
-import { microBatchSize } from "./tensor/TrainingFeed.ts"
-import { openTraining } from "./tensor/TrainingRun.ts"
 
 const losses = { itc: "itc.itc_loss", itm: "itm.itm_loss", lm: "lm.lm_loss" } as const
 
@@ -69,9 +64,6 @@ const standardGraph = (
   return graph
 }
 
-/** Keys that say something of the standard graph. */
-const shorthands = ["objectives", "label_smoothing", "patch_dropout", "dropout"] as const
-
 const rewrite = (node: NodeSpec): Operator.Rewritten | undefined => {
   const { objectives: spelled, label_smoothing, patch_dropout, dropout, ...config } = node.config
   const wanted = wantedOf(spelled, label_smoothing)
@@ -108,16 +100,6 @@ export const Train = Operator.train({
   },
   body: {
     checkpointEvery: ({ checkpoint_every }) => checkpoint_every,
-    open: Effect.fnUntraced(function* ({ node, seed, config, artifacts, graph, datasets, writer }) {
-      const short = shorthands.some((key) => config[key] !== undefined)
-      if (short || graph.minimize.length === 0 || artifacts.init === undefined) {
-        const detail = short
-          ? "`objectives`, `label_smoothing`, `patch_dropout` and `dropout` stand for a graph; this node has one of its own"
-          : "expected `init` and either `objectives` or `graph` with `minimize`"
-        return yield* new NodeError({ code: "R304", node, detail })
-      }
-      const start = yield* atSize(node, yield* readModel(node, artifacts.init), config.image_size)
-      return yield* openTraining({ node, seed, config, start, graph, datasets, writer })
-    })
+    open: openLater(async () => (await import("./bodies/Train.ts")).open)
   }
 })

@@ -2,7 +2,10 @@
 import { readPipeline } from "@bootlace/graph"
 import { Effect, Result } from "effect"
 import { describe, expect, it } from "vitest"
+import { modelFromConfig, preset, presetNames } from "@bootlace/models"
 import { operators } from "../src/index.ts"
+import { isLinear } from "../src/tensor/Lora.ts"
+import { weightNames } from "../src/tensor/WeightNames.ts"
 
 const pipeline = (architecture: string, more: string): string => `version: 1
 name: fits
@@ -27,6 +30,20 @@ const said = (architecture: string, more: string): string => {
   const result = Effect.runSync(Effect.result(reading))
   return Result.isFailure(result) ? result.failure.message : "fine"
 }
+
+describe("names of weights", () => {
+  it.each(["clip", "blip", "siglip"] as const)(
+    "of %s are those that the models of its presets have",
+    (architecture) => {
+      const shapes = presetNames(architecture).map((name) => modelFromConfig(preset(architecture, name)).shapes)
+      const starts = shapes.flatMap((each) => Object.keys(each).map((name) => name.split(".", 1)[0]!))
+      const linear = shapes.flatMap((each) => Object.keys(each).filter((name) => isLinear(each, name)))
+      const ends = linear.map((name) => name.split(".").at(-2)!)
+      expect(weightNames[architecture].starts.toSorted()).toEqual([...new Set(starts)].toSorted())
+      expect(weightNames[architecture].ends.toSorted()).toEqual([...new Set(ends)].toSorted())
+    }
+  )
+})
 
 describe("a training's config", () => {
   it.each([

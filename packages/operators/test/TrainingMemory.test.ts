@@ -1,10 +1,11 @@
 /** What the training graphs of CLIP and BLIP are made of: that the rewrites find their patterns there, and what they save. */
 import type { Specs } from "@bootlace/engine"
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { peakBytes } from "../../engine/test/PeakBytes.ts"
 import { leanStepGraph } from "../../engine/src/Compile.ts"
 import { readModel } from "../src/tensor/ModelArtifact.ts"
-import { composeTraining } from "../src/tensor/TrainingProgram.ts"
+import { composeTraining, livingGraph } from "../src/tensor/TrainingProgram.ts"
 import { runIn } from "./inMemory.ts"
 import { newModel } from "./tinyPairs.ts"
 import { trainingGraph } from "./trainingGraph.ts"
@@ -16,7 +17,7 @@ const graphOf = async (architecture: "clip" | "blip", memory?: "low") => {
   const opened = await runIn({}, readModel("test", await newModel(architecture)))
   const objectives = architecture === "blip" ? ["itc", "itm", "lm"] : ["itc"]
   const { graph } = await trainingGraph({ objectives, steps: 1 })
-  const { program, feeds } = composeTraining("Train", graph, opened, B)
+  const { program, feeds } = composeTraining("Train", await Effect.runPromise(livingGraph(graph)), opened, B)
   const weights: Specs = Object.fromEntries(
     Object.entries(opened.model.shapes).map(([name, shape]) => [name, { shape, dtype: "float32" }])
   )

@@ -15,7 +15,7 @@ import { ITM } from "../src/ITM.ts"
 import { LMDecoder } from "../src/LMDecoder.ts"
 import { readModel } from "../src/tensor/ModelArtifact.ts"
 import { LoadedModels } from "../src/tensor/LoadedModels.ts"
-import { composeTraining } from "../src/tensor/TrainingProgram.ts"
+import { composeTraining, livingGraph } from "../src/tensor/TrainingProgram.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
 import { Train } from "../src/Train.ts"
 import { contextOf, rowsOf, runIn } from "./inMemory.ts"
@@ -99,7 +99,12 @@ describe("the programs of version", () => {
     const objectives = architecture === "blip" ? ["itc", "itm", "lm"] : ["itc"]
     const opened = await runIn({}, readModel("test", models[architecture]))
     const { graph } = await trainingGraph({ objectives, steps: 1 })
-    const { program, feeds, initialState } = composeTraining("Train", graph, opened, 2)
+    const { program, feeds, initialState } = composeTraining(
+      "Train",
+      await Effect.runPromise(livingGraph(graph)),
+      opened,
+      2
+    )
     const weights: Specs = Object.fromEntries(
       Object.entries(opened.model.shapes).map(([name, shape]) => [name, { shape, dtype: "float32" }])
     )

@@ -8,25 +8,8 @@ import { resizeBicubic } from "@bootlace/data"
 import type { Rgb } from "@bootlace/data"
 import { uniformAt } from "@bootlace/models"
 import type { RandomKey } from "@bootlace/models"
-import * as Schema from "effect/Schema"
-import { RandAugment, randAugmented } from "./RandAugment.ts"
-
-const share = Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))
-
-export const Augment = Schema.Struct({
-  random_resized_crop: Schema.optionalKey(
-    Schema.Struct({
-      scale: Schema.Tuple([share, share]).annotate({
-        description: "smallest and largest share of the area, e.g. [0.5, 1]"
-      })
-    })
-  ),
-  horizontal_flip: Schema.optionalKey(Schema.Boolean.annotate({ description: "mirror half of the images" })),
-  rand_augment: Schema.optionalKey(
-    RandAugment.annotate({ description: "n random operations of strength m; BLIP's are { n: 2, m: 5 }" })
-  )
-})
-export type Augment = typeof Augment.Type
+import type { Augment } from "./AugmentConfig.ts"
+import { randAugmented } from "./RandAugment.ts"
 
 interface Window {
   readonly left: number

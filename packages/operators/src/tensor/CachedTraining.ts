@@ -5,30 +5,10 @@
  * Encoders are those without a loss or a similarity; they are maps, so a row of theirs depends on no other.
  */
 import type { RowLosses, Tensors } from "@bootlace/engine"
-import type { Columns, PlanNode, TrainingGraph } from "@bootlace/graph"
-import { isTensorOperator } from "./TensorOperator.ts"
+import type { TrainingGraph } from "@bootlace/graph"
+import { comparesRows, microBatchRefusal } from "./TrainCheck.ts"
 import { Evaluation, lossesAndScalars, ownOf, prefixed } from "./TrainingProgram.ts"
 import type { Part } from "./TrainingProgram.ts"
-
-const comparesRows = (columns: Columns): boolean =>
-  Object.values(columns).some((type) => type === "loss" || type === "similarity")
-
-/** Why a node of the graph can't be trained on micro-batches; undefined where all can. */
-export const microBatchRefusal = (
-  nodes: ReadonlyArray<PlanNode>,
-  architecture: string | undefined
-): string | undefined => {
-  for (const { id, operator, config } of nodes) {
-    const life = isTensorOperator(operator) ? operator.tensors.training : undefined
-    if (life === undefined || !comparesRows(life.outputs)) continue
-    const why =
-      life.byRows === undefined
-        ? `${operator.name} needs the whole batch at once, only ITC doesn't`
-        : life.byRows.refuses(config, architecture)
-    if (why !== undefined) return `not with node ${id}: ${why}`
-  }
-  return undefined
-}
 
 /** The losses of the graph's program by rows. Throws an Error in words for a person where there are none. */
 export const byRowsOf = (parts: ReadonlyMap<string, Part>, graph: TrainingGraph): RowLosses => {

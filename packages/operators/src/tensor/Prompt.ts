@@ -7,14 +7,7 @@
 import type { TokenTensors, Tokenizer } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import * as Schema from "effect/Schema"
 import { withFirstToken } from "./FirstToken.ts"
-
-export const prompt = Schema.optionalKey(
-  Schema.NonEmptyString.annotate({
-    description: 'words before every caption, e.g. "a picture of": given, not predicted, and no part of what is written'
-  })
-)
 
 /** [DEC], then the prompt's tokens. */
 export const promptIds = (tokenizer: Tokenizer, words: string | undefined): ReadonlyArray<number> => [

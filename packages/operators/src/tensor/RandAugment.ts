@@ -15,18 +15,7 @@ import {
   translateY
 } from "@bootlace/data"
 import type { Rgb } from "@bootlace/data"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-
-export const RandAugment = Schema.Struct({
-  n: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10 }))
-    .annotate({ description: "operations an image" })
-    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
-  m: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 10 }))
-    .annotate({ description: "strength, from 0 to 10" })
-    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(5)))
-})
-export type RandAugment = typeof RandAugment.Type
+import type { RandAugment } from "./AugmentConfig.ts"
 
 /** What comes into the picture from outside. */
 const grey = 128

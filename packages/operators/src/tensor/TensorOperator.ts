@@ -135,7 +135,10 @@ export type AnyLife = TrainingLife<unknown, Columns, Columns>
 
 /** What makes a map operator a tensor operator. */
 export interface TensorSide {
-  readonly training?: AnyLife
+  /** Loaded when a training is opened. */
+  readonly training?: Effect.Effect<AnyLife>
+  /** Of an operator that compares the rows of a batch, and can do so row by row: as its life's `byRows.refuses`. */
+  readonly refusesRows?: RowLife<unknown, Columns>["refuses"]
 }
 
 export type TensorOperator = Operator.MapOperator & { readonly tensors: TensorSide }

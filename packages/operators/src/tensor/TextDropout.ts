@@ -6,15 +6,8 @@
 import type { HostTensors, Tensors } from "@bootlace/engine"
 import { dropoutKey, randomKey } from "@bootlace/models"
 import type { Model, TokenTensors } from "@bootlace/models"
-import * as Schema from "effect/Schema"
+import { dropoutRefusal } from "./DropoutConfig.ts"
 import type { StepContext } from "./TensorOperator.ts"
-
-/** A key of the operators that read texts. */
-export const dropout = Schema.optionalKey(
-  Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)).annotate({
-    description: "in Train: share of the text transformer's activations that a step leaves out, at random; for blip"
-  })
-)
 
 interface Config {
   readonly dropout?: number
@@ -26,11 +19,6 @@ export const dropoutFeeds = ({ dropout = 0 }: Config, { seed, node, step, first 
     : {
         dropout_key: { shape: [3], dtype: "int32", data: dropoutKey(randomKey(seed, node, "dropout", step), first) }
       }
-
-export const dropoutRefusal = (architecture: Model["architecture"]): string | undefined =>
-  architecture === "blip"
-    ? undefined
-    : `dropout is that of BLIP's text transformer; a ${architecture} model is trained without`
 
 /** The texts, read with dropout where the config says so. Throws where the model has none. */
 export const withDropout = (

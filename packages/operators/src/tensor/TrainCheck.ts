@@ -1,39 +1,27 @@
 /**
  * What of a training doesn't fit the architecture of its model, said before anything runs.
  *
- * Sizes aren't known yet, a checkpoint's least of all, so names are compared with those of the architecture's presets, and only
- * as far as depth has no say: how a weight's name begins, how a linear layer's ends. The rest is found when the training starts.
+ * Sizes aren't known yet, a checkpoint's least of all, so names are compared only as far as no size has
+ * a say: how a weight's name begins, how a linear layer's ends. The rest is found when the training starts.
  */
-import type { Operator } from "@bootlace/graph"
-import { modelFromConfig, preset, presetNames } from "@bootlace/models"
+import type { Columns, Operator, PlanNode } from "@bootlace/graph"
 import type { Model } from "@bootlace/models"
-import { isLinear } from "./Lora.ts"
-import { dropoutRefusal } from "./TextDropout.ts"
-import { towers } from "./TrainedWeights.ts"
+import { dropoutRefusal } from "./DropoutConfig.ts"
+import { isTensorOperator } from "./TensorOperator.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
+import { towers, weightNames } from "./WeightNames.ts"
 
 type Architecture = Model["architecture"]
 
-/** Of all presets of an architecture. */
-const namesOf = (architecture: Architecture) => {
-  const models = presetNames(architecture).map((name) => modelFromConfig(preset(architecture, name)))
-  const all = models.flatMap(({ shapes }) => Object.keys(shapes))
-  const linear = models.flatMap(({ shapes }) => Object.keys(shapes).filter((name) => isLinear(shapes, name)))
-  return {
-    starts: [...new Set(all.map((name) => name.split(".", 1)[0]!))],
-    ends: [...new Set(linear.map((name) => name.split(".").at(-2)!))]
-  }
-}
-
 const freezeMistake = (freeze: ReadonlyArray<string>, architecture: Architecture): string | undefined => {
-  const { starts } = namesOf(architecture)
+  const { starts } = weightNames[architecture]
   const idle = freeze.find((entry) => towers[entry] === undefined && !starts.includes(entry.split(".", 1)[0]!))
   if (idle === undefined) return undefined
   return `no weight of a ${architecture} model is named ${idle}; say image, text, or the start of a name: ${starts.join(", ")}`
 }
 
 const loraMistake = (targets: ReadonlyArray<string>, architecture: Architecture): string | undefined => {
-  const { ends } = namesOf(architecture)
+  const { ends } = weightNames[architecture]
   const idle = targets.find((target) => !ends.includes(target.split(".").at(-1)!))
   if (idle === undefined) return undefined
   return `no linear layer of a ${architecture} model is named ${idle}; there are ${ends.join(", ")}`
@@ -67,4 +55,25 @@ export const misfits = (
     ...(adapted === undefined ? [] : [{ path: ["lora", "targets"], message: adapted }]),
     ...(dropped === undefined ? [] : [{ path: [], message: dropped }])
   ]
+}
+
+/** Of an operator inside Train: whether it compares the rows of a batch. */
+export const comparesRows = (columns: Columns): boolean =>
+  Object.values(columns).some((type) => type === "loss" || type === "similarity")
+
+/** Why a node of the graph can't be trained on micro-batches; undefined where all can. */
+export const microBatchRefusal = (
+  nodes: ReadonlyArray<PlanNode>,
+  architecture: string | undefined
+): string | undefined => {
+  for (const { id, operator, config } of nodes) {
+    if (!isTensorOperator(operator) || !comparesRows(operator.training?.outputs ?? {})) continue
+    const { refusesRows } = operator.tensors
+    const why =
+      refusesRows === undefined
+        ? `${operator.name} needs the whole batch at once, only ITC doesn't`
+        : refusesRows(config, architecture)
+    if (why !== undefined) return `not with node ${id}: ${why}`
+  }
+  return undefined
 }

@@ -1,8 +1,8 @@
 /** What a Train node can be told. What is left out takes the paper's value for the model's architecture. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Augment } from "./Augment.ts"
-import { LoraConfig } from "./Lora.ts"
+import { Augment } from "./AugmentConfig.ts"
+import { LoraConfig } from "./LoraConfig.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -11,6 +11,9 @@ const count = (minimum: number) => Schema.Int.check(Schema.isGreaterThanOrEqualT
 
 export const objectives = ["itc", "itm", "lm"] as const
 export type Objective = (typeof objectives)[number]
+
+/** Keys that say something of the standard graph. */
+export const shorthands = ["objectives", "label_smoothing", "patch_dropout", "dropout"] as const
 
 const nodeConfig = (operator: string) =>
   Schema.optionalKey(Schema.Record(Schema.String, Schema.Json).annotate({ description: `config of ${operator}` }))
@@ -107,3 +110,7 @@ export const TrainConfig = Schema.Struct({
   label_smoothing: Schema.optionalKey(share.annotate({ description: "of the objective lm; default 0.1" }))
 })
 export type TrainConfig = typeof TrainConfig.Type
+
+/** Rows of a micro-batch; undefined where the batch is computed whole. */
+export const microBatchSize = ({ micro_batch_size, batch_size }: TrainConfig): number | undefined =>
+  micro_batch_size === undefined || micro_batch_size >= batch_size ? undefined : micro_batch_size

@@ -9,18 +9,13 @@ import type { Model } from "@bootlace/models"
 import { loraOf } from "./Lora.ts"
 import type { Lora } from "./Lora.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
+import { towers } from "./WeightNames.ts"
 
 export interface WeightSelection {
   readonly trained: ReadonlyArray<string>
   readonly frozen: ReadonlyArray<string>
   /** Adapters, which are then all that is trained. */
   readonly lora?: Lora
-}
-
-/** By the first part of a weight's name, in CLIP, BLIP and SigLIP. */
-export const towers: Readonly<Record<string, ReadonlyArray<string>>> = {
-  image: ["vision_model", "visual_projection", "vision_proj"],
-  text: ["text_model", "text_projection", "text_encoder", "text_proj"]
 }
 
 const isNamed = (name: string, start: string): boolean => name === start || name.startsWith(`${start}.`)

@@ -8,7 +8,7 @@ import type { EngineError, HostTensors, MicroBatches, StepResult, Trainer } from
 import { NodeError } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { TrainConfig } from "./TrainConfig.ts"
+import { microBatchSize } from "./TrainConfig.ts"
 import type { ComposedTraining } from "./TrainingProgram.ts"
 import { trainingRows } from "./TrainingRows.ts"
 import type { StepRows } from "./TrainingRows.ts"
@@ -21,10 +21,6 @@ export interface FedStep {
   readonly ids: () => ReadonlyArray<string>
 }
 export type TrainingFeed = (step: number) => Effect.Effect<FedStep, NodeError>
-
-/** Rows of a micro-batch; undefined where the batch is computed whole. */
-export const microBatchSize = ({ micro_batch_size, batch_size }: TrainConfig): number | undefined =>
-  micro_batch_size === undefined || micro_batch_size >= batch_size ? undefined : micro_batch_size
 
 /** Rows of a step to prepare. */
 interface Part {

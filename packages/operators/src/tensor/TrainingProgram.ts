@@ -10,6 +10,7 @@ import type { Columns, PlanNode, StoredType, TrainingGraph, Wire } from "@bootla
 import { randomKey } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
 import { withAdapters } from "./Lora.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 import { columnTensors } from "./TensorColumn.ts"
@@ -75,9 +76,29 @@ const columnWire = (node: PlanNode, input: string): ColumnWire => {
   return wire
 }
 
-const partOf = (node: PlanNode, { model, tokenizer }: OpenModel, batch_size: number): Part => {
+/** A graph with its operators' training lives, by node. */
+export interface LivingGraph {
+  readonly graph: TrainingGraph
+  readonly lives: ReadonlyMap<string, AnyLife>
+}
+
+/** Loads the lives. */
+export const livingGraph = Effect.fnUntraced(function* (graph: TrainingGraph) {
+  const lives = new Map<string, AnyLife>()
+  for (const { id, operator } of graph.nodes) {
+    const life = isTensorOperator(operator) ? operator.tensors.training : undefined
+    if (life !== undefined) lives.set(id, yield* life)
+  }
+  return { graph, lives } satisfies LivingGraph
+})
+
+const partOf = (
+  node: PlanNode,
+  life: AnyLife | undefined,
+  { model, tokenizer }: OpenModel,
+  batch_size: number
+): Part => {
   const { operator } = node
-  const life = isTensorOperator(operator) ? operator.tensors.training : undefined
   if (life === undefined) throw new Error(`${node.id}: ${operator.name} has no life inside Train`)
   if (operator.model !== undefined && !operator.model.includes(model.architecture)) {
     throw new Error(
@@ -224,12 +245,12 @@ const lossesOf = (
 /** Throws an Error in words for a person where the graph can't be trained with this model. */
 export const composeTraining = (
   name: string,
-  graph: TrainingGraph,
+  { graph, lives }: LivingGraph,
   opened: OpenModel,
   batch_size: number,
   { selection, byRowsOf }: Composition = {}
 ): ComposedTraining => {
-  const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, opened, batch_size)]))
+  const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, lives.get(node.id), opened, batch_size)]))
   const all = [...parts.values()]
   const states = Object.assign({}, ...all.map(({ node, state }) => prefixed(node.id, state))) as Record<
     string,

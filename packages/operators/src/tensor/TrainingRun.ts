@@ -16,13 +16,14 @@ import { mergeAdapters } from "./Lora.ts"
 import type { Lora } from "./Lora.ts"
 import type { ModelArtifact } from "./ModelArtifact.ts"
 import { writeModel } from "./ModelArtifact.ts"
+import { microBatchSize } from "./TrainConfig.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import { selectWeights } from "./TrainedWeights.ts"
 import { decodeCheckpoint, encodeCheckpoint, encodeHistory, unfit } from "./TrainingFiles.ts"
 import type { History } from "./TrainingFiles.ts"
-import { composeTraining, enqueuePrefix } from "./TrainingProgram.ts"
+import { composeTraining, enqueuePrefix, livingGraph } from "./TrainingProgram.ts"
 import type { ComposedTraining } from "./TrainingProgram.ts"
-import { microBatchSize, openFeed } from "./TrainingFeed.ts"
+import { openFeed } from "./TrainingFeed.ts"
 import type { TrainingFeed } from "./TrainingFeed.ts"
 import { learningRateOf, optimizerOf } from "./TrainingSettings.ts"
 
@@ -108,12 +109,13 @@ export const openTraining = Effect.fnUntraced(function* (job: TrainingJob) {
   const { node, seed, config, start } = job
   const scope = yield* Effect.scope
   const executor = yield* Engine
+  const living = yield* livingGraph(job.graph)
   const { selection, composed } = yield* Effect.try({
     try: () => {
       const selection = selectWeights(start.model, config, seed)
       const composition = { selection, ...(microBatchSize(config) === undefined ? {} : { byRowsOf }) }
       const name = `Train (node ${node})`
-      return { selection, composed: composeTraining(name, job.graph, start, config.batch_size, composition) }
+      return { selection, composed: composeTraining(name, living, start, config.batch_size, composition) }
     },
     catch: (cause) =>
       new NodeError({ code: "R208", node, detail: cause instanceof Error ? cause.message : String(cause) })

@@ -1,32 +1,18 @@
 /**
  * Makes a map operator of a tensor program: opened with its model, run over micro-batches of rows, its outputs as columns.
  *
- * `tensorMap` takes one program, whose life inside Train it carries too; `drivenMap` takes a host loop over programs.
+ * `tensorMap` takes one program, whose life inside Train it carries too; `drivenMap` takes a host loop over programs. `deferredMap` takes
+ * a module with either, loaded when a node is opened.
  */
-import type {
-  EngineError,
-  HeldTensors,
-  HostTensors,
-  Keeping,
-  LoadedModel,
-  Program,
-  Specs,
-  Tensors
-} from "@bootlace/engine"
-import { NodeError, Operator, spanned } from "@bootlace/graph"
-import type { Batch, Columns, MapBody, OpenContext, StoredType } from "@bootlace/graph"
+import type { HeldTensors, HostTensors, Program } from "@bootlace/engine"
+import { openLater, Operator } from "@bootlace/graph"
+import type { Columns, NodeError } from "@bootlace/graph"
 import type { Model, Weights } from "@bootlace/models"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Scope } from "effect"
-import { engineFailure } from "./EngineFailure.ts"
-import { towerProgram } from "./ImageTower.ts"
 import type { ImageTower } from "./ImageTower.ts"
-import { LoadedModels } from "./LoadedModels.ts"
-import type { RunnableModel } from "./LoadedModels.ts"
-import { prepareRows, rejectEmptyTexts, runMicroBatches } from "./MicroBatch.ts"
-import { outputVector } from "./OutputColumn.ts"
-import { columnTensors } from "./TensorColumn.ts"
+import type { LoadedModels } from "./LoadedModels.ts"
 import type {
   AnyLife,
   Architecture,
@@ -47,7 +33,7 @@ export const normalize = Schema.Boolean.annotate({ description: "scale embedding
   Schema.withDecodingDefaultKey(Effect.succeed(true))
 )
 
-interface BatchConfig {
+export interface BatchConfig {
   readonly batch_size: number
 }
 
@@ -109,20 +95,19 @@ interface CommonSpec<
   readonly looks?: boolean
 }
 /** What running it needs of a spec. */
-type Lifted = Omit<CommonSpec<string, never, Columns, Columns, Architecture>, "config" | "description">
+export type Lifted = Omit<CommonSpec<string, never, Columns, Columns, Architecture>, "config" | "description">
 
-type Run<In extends Columns, Out extends Columns> = (weights: Weights, inputs: TensorsOf<In>) => TensorsOf<Out>
+export type Run<In extends Columns, Out extends Columns> = (weights: Weights, inputs: TensorsOf<In>) => TensorsOf<Out>
 
-interface ProgramSpec<
-  Name extends string,
+/** One program, and its life inside Train. */
+interface Programs<
   Config,
   In extends Columns,
   Out extends Columns,
   A extends Architecture,
   TrainIn extends Columns,
-  TrainOut extends Columns,
-  Encoded
-> extends CommonSpec<Name, Config, In, Out, A, Encoded> {
+  TrainOut extends Columns
+> {
   readonly program: (at: ProgramContext<Config, ModelOf<A>>) => Run<In, Out>
   /** Runs instead of the program by itself, and gives the same. */
   readonly lifted?: (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext) => Drive
@@ -130,106 +115,73 @@ interface ProgramSpec<
   readonly training?: "same" | TrainingLife<Config, TrainIn, TrainOut, [A] extends [never] ? Model : ModelOf<A>>
 }
 
-interface DrivenSpec<
-  Name extends string,
-  Config,
-  In extends Columns,
-  Out extends Columns,
-  A extends Architecture,
-  Encoded
-> extends CommonSpec<Name, Config, In, Out, A, Encoded> {
-  /** Draws random numbers, keyed by (seed, node, row id). */
-  readonly random?: true
+/** A host loop over programs. */
+interface Driven<Config, A extends Architecture> {
   readonly drive: (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext) => Drive
 }
 
-/** Opens the model and refuses one of another architecture. */
-const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Config>, spec: Lifted) {
-  const models = yield* LoadedModels
-  const wanted = spec.model?.join(" or ")
-  const artifact = context.artifacts.model
-  if (wanted === undefined) return yield* models.use(context.node, undefined)
-  const refuse = (got: string) =>
-    new NodeError({ code: "R208", node: context.node, detail: `${spec.name} needs a ${wanted} model, got ${got}` })
-  if (artifact === undefined) return yield* refuse("none")
-  const runnable = yield* models.use(context.node, artifact)
-  const { architecture } = runnable.opened!.model
-  if (!spec.model!.includes(architecture)) return yield* refuse(`a ${architecture} model`)
-  return runnable
-})
+interface RandomSpec {
+  /** Draws random numbers, keyed by (seed, node, row id). */
+  readonly random?: true
+}
 
-const computing = <A>(node: string, { name }: Pick<Program, "name">, work: Effect.Effect<A, EngineError>) =>
-  spanned(node, "compute", name, work.pipe(Effect.mapError(engineFailure(node))))
+export type AnyDrive<Config> = (at: ProgramContext<Config, never>, context: DriveContext) => Drive
 
-const heldBy = (node: string, { hold }: LoadedModel): DriveContext["hold"] =>
-  hold.pipe(
-    Effect.map(({ run, zeros, take }) => ({
-      run: (program: Program, inputs: HostTensors, keeping?: Keeping) =>
-        computing(node, program, run(program, inputs, keeping)),
-      zeros: (specs: Specs) => zeros(specs).pipe(Effect.mapError(engineFailure(node))),
-      take: (rows: Int32Array) => take(rows).pipe(Effect.mapError(engineFailure(node)))
-    })),
-    Effect.mapError(engineFailure(node))
-  )
+/** A program whose columns and model are no longer known. */
+export interface AnyProgram<Config> {
+  readonly program: (at: ProgramContext<Config, never>) => Run<Columns, Columns>
+  readonly lifted?: AnyDrive<Config>
+}
 
-const driveContext = <Config>(
-  { node, seed, config }: OpenContext<Config>,
+type AnySide<Config> = AnyProgram<Config> & { readonly training?: "same" | AnyLife }
+
+const driveOf = async <Config>(
   spec: Lifted,
-  { loaded, program, opened }: RunnableModel,
-  tower: ImageTower | undefined
-): DriveContext => ({
-  node,
-  seed,
-  run: (made, inputs) => computing(node, made, loaded.run(made, inputs)),
-  hold: heldBy(node, loaded),
-  tower: tower && ((pixels) => computing(node, towerProgram, tower(pixels))),
-  program: (name, run) =>
-    program(`${spec.name} ${spec.version} ${name} ${JSON.stringify(config)}`, () => ({
-      name: name === "" ? spec.name : `${spec.name} ${name}`,
-      weights: Object.keys(opened?.model.shapes ?? {}),
-      run
-    }))
-})
+  side: AnySide<Config> | { readonly drive: AnyDrive<Config> }
+): Promise<AnyDrive<Config>> => ("drive" in side ? side.drive : (await import("./Lift.ts")).programDrive(spec, side))
 
-type AnyDrive<Config> = (at: ProgramContext<Config, never>, context: DriveContext) => Drive
-
-/** Batch in, declared columns and rejected rows out. */
-const lift = <Config extends BatchConfig>(spec: Lifted, drive: AnyDrive<Config>): MapBody<Config, LoadedModels> => ({
-  batchSize: (config) => config.batch_size,
-  open: Effect.fnUntraced(function* (context: OpenContext<Config>) {
-    const runnable = yield* openModel(context, spec)
-    const { opened } = runnable
-    const at = { config: context.config, model: opened?.model, tokenizer: opened?.tokenizer }
-    // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
-    const tower = spec.looks === true ? yield* runnable.tower! : undefined
-    const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable, tower))
-    return Effect.fnUntraced(function* (batch: Batch) {
-      const preparing = prepareRows(context.node, batch, spec.inputs, opened)
-      const { rows, rejected } = yield* spanned(context.node, "prepare", spec.name, preparing)
-      const { batch_size } = context.config
-      const { inputs, sharesImages = false } = spec
-      const all = yield* runMicroBatches({ rows, inputs, model: opened, batch_size, sharesImages, run })
-      const { columns: outputs, rejected: wordless } = rejectEmptyTexts(rows, all)
-      const vectors = Object.entries(spec.outputs).map(([name, type]) => [
-        name,
-        outputVector(type as StoredType, outputs[name], opened)
-      ])
-      const rejections = [...rejected, ...wordless].toSorted((a, b) => a.row - b.row)
-      return { columns: Object.fromEntries(vectors), rejected: rejections }
-    })
-  })
-})
-
-/** Flat tensor names in, as `collate` makes them, and columns out. */
-const flat =
-  (inputs: Columns, run: Run<Columns, Columns>): Program["run"] =>
-  (weights, tensors) => {
-    const columns = Object.entries(inputs).map(([name, type]) => [
-      name,
-      columnTensors(type as StoredType, name, tensors)
-    ])
-    return run(weights, Object.fromEntries(columns)) as Tensors
+const lifeOf = <Config>({ inputs, outputs }: Lifted, { program, training }: AnySide<Config>): AnyLife | undefined => {
+  if (training !== "same") return training
+  return {
+    inputs,
+    outputs,
+    program: (at) => {
+      const run = program(at as ProgramContext<Config, never>)
+      return ({ weights, inputs: tensors }) => ({ columns: run(weights, tensors) })
+    }
   }
+}
+
+/** The operator of a spec; what it computes is loaded when a node is opened. */
+const mapOf = <
+  Name extends string,
+  Config extends BatchConfig,
+  In extends Columns,
+  Out extends Columns,
+  A extends Architecture,
+  Encoded,
+  TrainIn extends Columns,
+  TrainOut extends Columns
+>(
+  spec: CommonSpec<Name, Config, In, Out, A, Encoded> & RandomSpec,
+  load: () => Promise<AnySide<Config> | { readonly drive: AnyDrive<Config> }>,
+  training: { readonly inputs: TrainIn; readonly outputs: TrainOut } | undefined,
+  tensors: TensorSide
+): TensorMap<Name, Config, In, Out, Encoded, A, TrainIn, TrainOut> => {
+  const operator = Operator.map({
+    ...spec,
+    tensor: true,
+    ...(training === undefined ? {} : { training }),
+    body: {
+      batchSize: (config: Config) => config.batch_size,
+      open: openLater(async () => {
+        const { lift } = await import("./Lift.ts")
+        return lift<Config>(spec, await driveOf(spec, await load()))
+      })
+    }
+  })
+  return { ...operator, tensors }
+}
 
 export const tensorMap = <
   const Name extends string,
@@ -241,30 +193,17 @@ export const tensorMap = <
   const TrainOut extends Columns = Out,
   Encoded = unknown
 >(
-  spec: ProgramSpec<Name, Config, In, Out, A, TrainIn, TrainOut, Encoded>
+  spec: CommonSpec<Name, Config, In, Out, A, Encoded> & Programs<Config, In, Out, A, TrainIn, TrainOut>
 ): TensorMap<Name, Config, In, Out, Encoded, A, TrainIn, TrainOut> => {
   const { program, lifted, training, ...declared } = spec
-  const drive = (at: ProgramContext<Config, ModelOf<A>>, context: DriveContext): Drive => {
-    if (lifted !== undefined) return lifted(at, context)
-    const made = context.program("", flat(spec.inputs, program(at) as Run<Columns, Columns>))
-    return { run: (inputs) => context.run(made, inputs) }
-  }
-  const same: TrainingLife<Config, In, Out, ModelOf<A>> = {
-    inputs: spec.inputs,
-    outputs: spec.outputs,
-    program: (at) => {
-      const run = program(at)
-      return ({ weights, inputs }) => ({ columns: run(weights, inputs) })
-    }
-  }
-  const life = training === "same" ? same : training
-  const operator = Operator.map({
-    ...declared,
-    tensor: true,
-    ...(life === undefined ? {} : { training: { inputs: life.inputs as TrainIn, outputs: life.outputs as TrainOut } }),
-    body: lift<Config>(spec, drive as AnyDrive<Config>)
+  const side = { program, lifted, training } as unknown as AnySide<Config>
+  const life = lifeOf(declared, side)
+  const refusesRows = life?.byRows?.refuses
+  const ports = life && { inputs: life.inputs as TrainIn, outputs: life.outputs as TrainOut }
+  return mapOf(declared, () => Promise.resolve(side), ports, {
+    ...(life === undefined ? {} : { training: Effect.succeed(life) }),
+    ...(refusesRows === undefined ? {} : { refusesRows })
   })
-  return { ...operator, tensors: life === undefined ? {} : { training: life as unknown as AnyLife } }
 }
 
 export const drivenMap = <
@@ -275,13 +214,39 @@ export const drivenMap = <
   const A extends Architecture = never,
   Encoded = unknown
 >(
-  spec: DrivenSpec<Name, Config, In, Out, A, Encoded>
+  spec: CommonSpec<Name, Config, In, Out, A, Encoded> & RandomSpec & Driven<Config, A>
 ): TensorMap<Name, Config, In, Out, Encoded, A, never, never> => {
   const { drive, ...declared } = spec
-  const operator = Operator.map({
-    ...declared,
-    tensor: true,
-    body: lift<Config>(spec, drive as AnyDrive<Config>)
+  return mapOf(declared, () => Promise.resolve({ drive: drive as AnyDrive<Config> }), undefined, {})
+}
+
+/** As one of the two above, of a module that exports what it computes. */
+export const deferredMap = <
+  const Name extends string,
+  Config extends BatchConfig,
+  const In extends Columns,
+  const Out extends Columns,
+  const A extends Architecture = never,
+  const TrainIn extends Columns = never,
+  const TrainOut extends Columns = never,
+  Encoded = unknown
+>(
+  spec: CommonSpec<Name, Config, In, Out, A, Encoded> &
+    RandomSpec & {
+      /** Its ports inside Train, where the module has a life there. */
+      readonly training?: { readonly inputs: TrainIn; readonly outputs: TrainOut }
+      /** The life's `byRows.refuses`. */
+      readonly refusesRows?: (config: Config, architecture: string | undefined) => string | undefined
+      readonly programs: () => Promise<
+        NoInfer<Programs<Config, In, Out, A, TrainIn, TrainOut>> | NoInfer<Driven<Config, A>>
+      >
+    }
+): TensorMap<Name, Config, In, Out, Encoded, A, TrainIn, TrainOut> => {
+  const { programs, training, refusesRows, ...declared } = spec
+  const load = programs as unknown as () => Promise<AnySide<Config>>
+  const life = Effect.map(Effect.promise(load), (side) => lifeOf(declared, side)!)
+  return mapOf(declared, load, training, {
+    ...(training === undefined ? {} : { training: life }),
+    ...(refusesRows === undefined ? {} : { refusesRows: refusesRows as NonNullable<TensorSide["refusesRows"]> })
   })
-  return { ...operator, tensors: {} }
 }
