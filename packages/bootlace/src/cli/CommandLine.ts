@@ -4,7 +4,6 @@
  * Rooms that are heavy to load (engine, images, tensors) come in with a command's own file, when it runs; so `--help` is quick.
  * Flags say how to run, never what: what is computed stands in the pipeline.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,6 +15,7 @@ import { lazy, optional, pipeline, told } from "./Flags.ts"
 import { caption, classify, exportCommand, score } from "./ModelCommands.ts"
 import { check, init, plan, run } from "./PipelineCommands.ts"
 import { compare, report, reproduce, storeCommand, why, whyRow } from "./RunCommands.ts"
+import { unusedServices } from "./Services.ts"
 
 const ops = Command.make(
   "ops",
@@ -115,5 +115,5 @@ const explained = (error: unknown): Effect.Effect<void, unknown> => {
 export const runCommandLine = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
   Command.runWith(root(args), { version })(args).pipe(
     Effect.catch(explained),
-    Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, builtIns))
+    Effect.provide(Layer.mergeAll(unusedServices, presenter, builtIns))
   )
