@@ -26,6 +26,15 @@ export const under = <A>(prefix: string, all: Readonly<Record<string, A>>): Read
 
 export const specsOf = (tensors: HostTensors): Specs => mapTensors(tensors, ({ shape, dtype }) => ({ shape, dtype }))
 
+/** The same values in memory of their own. */
+export const copies = (tensors: HostTensors): HostTensors =>
+  mapTensors(tensors, (tensor) => ({ ...tensor, data: tensor.data.slice() }))
+
+/** The arrays' memory. Cloning a message would hold all tensors three times for a moment, so they are moved. */
+export const buffersOf = (tensors: HostTensors): ReadonlyArray<ArrayBuffer> => [
+  ...new Set(Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer))
+]
+
 /** One string per set of names, shapes and dtypes. */
 export const shapeKey = (tensors: Specs): string =>
   Object.keys(tensors)

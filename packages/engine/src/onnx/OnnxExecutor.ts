@@ -7,7 +7,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Scope } from "effect"
 import { EngineError } from "../EngineError.ts"
 import { checkTensors, pick } from "../CheckTensors.ts"
-import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { buffersOf, copies, firstNonFinite, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
 import { instructionSet } from "../InstructionSet.ts"
 import type { Executor, HostTensors, Keeping, LoadedModel, Program } from "../Program.ts"
 import { inferenceGraph } from "../Compile.ts"
@@ -47,17 +47,9 @@ export const onnxExecutor = (client: SessionClient, { threads, precision = "fp32
     name: "onnx",
     numerics: `onnxruntime-node ${client.version} graphs ${revision} cpu ${instructionSet()} threads=${threads} ${bits}`,
     load: (weights, options) =>
-      loadModel(client, lock, options?.transfer === true ? weights : copied(weights), precision)
+      loadModel(client, lock, options?.transfer === true ? weights : copies(weights), precision)
   }
 }
-
-const copied = (weights: HostTensors): HostTensors =>
-  mapTensors(weights, (tensor) => ({ ...tensor, data: tensor.data.slice() }))
-
-/** Cloning a message would hold all weights three times for a moment, so their memory is moved. */
-const buffersOf = (weights: HostTensors): ReadonlyArray<ArrayBuffer> => [
-  ...new Set(Object.values(weights).map(({ data }) => data.buffer as ArrayBuffer))
-]
 
 /** `given` is the executor's own. */
 const loadModel = (

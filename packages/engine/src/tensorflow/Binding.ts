@@ -44,6 +44,8 @@ const names: ReadonlyMap<number, DType> = new Map(
   Object.entries(dtypes).map(([name, number]) => [number, name as DType])
 )
 
+export const typeNumber = (dtype: DType): number => dtypes[dtype]
+
 export const loadBinding = (file: string): Binding => createRequire(import.meta.url)(file) as Binding
 
 /** A tensor that shares the array's memory. */

@@ -19,6 +19,7 @@ export class GraphBuilder {
   readonly nodes: Array<TensorflowNode> = []
   readonly precision: Precision
   readonly #shared = new Map<string, string>()
+  readonly #roundings = new Map<string, () => string>()
   #names = 0
 
   constructor(precision: Precision) {
@@ -69,6 +70,20 @@ export class GraphBuilder {
   }
 
   cast(x: string, from: TensorflowType, to: TensorflowType): string {
-    return this.once(`${x} as ${to}`, () => this.node("Cast", [x], { SrcT: { type: from }, DstT: { type: to } }))
+    return this.once(`${x} as ${to}`, () => this.#cast(x, from, to))
+  }
+
+  /** A float32 node in bfloat16. */
+  rounded(x: string): string {
+    return this.once(`${x} as bfloat16`, () => this.#roundings.get(x)?.() ?? this.#cast(x, "float32", "bfloat16"))
+  }
+
+  /** How to have a float32 node in bfloat16 otherwise than by rounding it; called where it is wanted. */
+  rounding(x: string, make: () => string): void {
+    this.#roundings.set(x, make)
+  }
+
+  #cast(x: string, from: TensorflowType, to: TensorflowType): string {
+    return this.node("Cast", [x], { SrcT: { type: from }, DstT: { type: to } })
   }
 }

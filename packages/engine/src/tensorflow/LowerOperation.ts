@@ -3,7 +3,7 @@ import type { Value } from "../Graph.ts"
 import { splatOf } from "../Recording.ts"
 import type { Attributes, GraphBuilder } from "./GraphBuilder.ts"
 import { ofType } from "./GraphBuilder.ts"
-import { matmul } from "./LowerMatMul.ts"
+import { add, matmul, view } from "./LowerMatMul.ts"
 
 /** Gives the node that holds the result. */
 export type Lowering = (value: Value, builder: GraphBuilder, inputs: ReadonlyArray<string>) => string
@@ -176,7 +176,6 @@ const elementwise: ReadonlyArray<readonly [string, string]> = [
     .concat(" Softplus Elu")
     .split(" ")
     .map((op) => [op, op] as const),
-  ["Add", "AddV2"],
   ["Max", "Maximum"],
   ["Min", "Minimum"],
   ["LessOrEqual", "LessEqual"],
@@ -200,9 +199,14 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Constant: (value, builder) => builder.constant(value.data!, value.dtype, value.shape),
   Splat: (value, builder) => builder.splat(splatOf(value)!, value.dtype, value.shape),
   Expand: withShape("BroadcastTo", "Tidx"),
-  Reshape: withShape("Reshape", "Tshape"),
+  Reshape: (value, builder, [x]) =>
+    view(value, builder, x!, (y, type) =>
+      builder.node("Reshape", [y, builder.integers(value.shape)], { ...ofType(type), Tshape: int32 })
+    ),
   Transpose: (value, builder, [x]) =>
-    builder.node("Transpose", [x!, builder.integers(numbers(value, "perm"))], { ...typed(value), Tperm: int32 }),
+    view(value, builder, x!, (y, type) =>
+      builder.node("Transpose", [y, builder.integers(numbers(value, "perm"))], { ...ofType(type), Tperm: int32 })
+    ),
   Concat: (value, builder, inputs) =>
     builder.node("ConcatV2", [...inputs, builder.splat(number(value, "axis"), "int32")], {
       ...typed(value),
@@ -231,6 +235,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Softmax: softmax,
   LogSoftmax: softmax,
   CumSum: cumulativeSum,
+  Add: add,
   MatMul: matmul,
   ScatterAdd: scatterAdd,
   GatherElements: gatherElements,

@@ -15,6 +15,8 @@ export interface Entry {
   readonly variables: ReadonlyArray<string>
   /** Variables it gives a value, so that they needn't have had one. */
   readonly assigned: ReadonlyArray<string>
+  /** Variables that have no value afterwards. */
+  readonly destroyed: ReadonlyArray<string>
   /** A node that is there when all variables have been written. */
   readonly done?: string
 }
@@ -65,5 +67,5 @@ export function graphEntry(builder: GraphBuilder, graph: Graph): Entry {
     name,
     fetched(builder, nodes.get(value)!, value)
   ])
-  return { feeds, fetches: Object.fromEntries(fetches) as Entry["fetches"], variables: [], assigned: [] }
+  return { feeds, fetches: Object.fromEntries(fetches) as Entry["fetches"], variables: [], assigned: [], destroyed: [] }
 }

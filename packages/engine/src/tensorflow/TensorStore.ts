@@ -8,13 +8,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { HostTensor, HostTensors } from "../Program.ts"
+import type { HostTensor, HostTensors, Specs } from "../Program.ts"
 import { borrowed, copied, hostTensor, owned } from "./Binding.ts"
 import type { Binding, TensorInfo } from "./Binding.ts"
 import type { CompiledModel, Entry } from "./Model.ts"
 import { placeOf } from "./Places.ts"
 import type { Fetched, Held, LoadedModel, Place } from "./Places.ts"
-import { blocksWritten, rowsOf } from "./HeldRows.ts"
+import { blocksWritten, rowsOf, zerosOf } from "./TensorOps.ts"
 import { inPlace } from "../WorkerProtocol.ts"
 import type { Holding } from "../WorkerProtocol.ts"
 import type { Command } from "./Protocol.ts"
@@ -32,9 +32,17 @@ export class TensorStore {
     this.#binding = binding
   }
 
+  /** Takes the arrays' memory: it would lie beside TensorFlow's copies until some garbage collection. */
   put(space: number, tensors: HostTensors): void {
     for (const [name, tensor] of Object.entries(tensors))
       this.#set({ space: this.#space(space), name }, owned(this.#binding, tensor))
+    const buffers = new Set(Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer))
+    for (const buffer of buffers) buffer.transfer(0)
+  }
+
+  putZeros(number: number, specs: Specs): void {
+    const space = this.#space(number)
+    for (const [name, spec] of Object.entries(specs)) this.#set({ space, name }, zerosOf(this.#binding, spec))
   }
 
   /** Copies of the tensors under a prefix, named without it. */
@@ -138,6 +146,7 @@ export class TensorStore {
         [...given, ...stored].map((one) => entry.feeds[one]!),
         fetches
       )
+      for (const one of entry.destroyed) this.#forget(model, one)
       for (const one of entry.assigned) this.#settle(model, placeOf(spaces, one) ?? { space: spaces[0]!, name: one })
       return this.#collect(spaces, outputs, results, holding)
     } finally {
@@ -217,6 +226,12 @@ export class TensorStore {
   #settle(model: LoadedModel, place: Place): void {
     place.space.set(place.name, { _tag: "Variable", model })
     model.inside.set(place.name, place)
+  }
+
+  /** Of a variable that the model has destroyed. */
+  #forget(model: LoadedModel, name: string): void {
+    model.inside.get(name)?.space.delete(name)
+    model.inside.delete(name)
   }
 
   /** In the order of the places; of a model in which one lies, all variables are read. */

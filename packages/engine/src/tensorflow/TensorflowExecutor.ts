@@ -12,7 +12,7 @@ import { availableParallelism } from "node:os"
 import { checkTensors, pick } from "../CheckTensors.ts"
 import { makeCompileCache } from "../CompileCache.ts"
 import { asEngineError, EngineError } from "../EngineError.ts"
-import { firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
+import { buffersOf, copies, firstNonFinite, mapTensors, prefixed, shapeKey, specsOf, under } from "../HostTensors.ts"
 import { instructionSet } from "../InstructionSet.ts"
 import { inferenceGraph } from "../Compile.ts"
 import type { Executor, HostTensors, Keeping, LoadedModel, Program, Specs } from "../Program.ts"
@@ -60,28 +60,33 @@ interface LoadedProgram extends Loaded {
   readonly specs: Specs
 }
 
+/** Raised when the operations that a program becomes change, and with them the last bits of its results. */
+const revision = 2
+
 /** The binding leaves threads to TensorFlow, which takes a thread per core that the process may use. */
 const tensorflowExecutor = (client: TensorflowClient, precision: Precision): Executor => {
   const lock = Semaphore.makeUnsafe(1)
   const threads = availableParallelism()
   return {
     name: "tensorflow",
-    numerics: `tensorflow ${client.version} ${instructionSet()} threads=${threads} ${precision}`,
-    load: (weights) => loadModel(client, lock, precision, weights)
+    numerics: `tensorflow ${client.version} graphs ${revision} ${instructionSet()} threads=${threads} ${precision}`,
+    load: (weights, options) =>
+      loadModel(client, lock, precision, options?.transfer === true ? weights : copies(weights))
   }
 }
 
+/** `given` is the executor's own. */
 const loadModel = (
   client: TensorflowClient,
   lock: Semaphore.Semaphore,
   precision: Precision,
-  weights: HostTensors
+  given: HostTensors
 ): Effect.Effect<LoadedModel, EngineError, Scope.Scope> =>
   Effect.gen(function* () {
     const space = ++spaces
-    const specs = specsOf(weights)
-    yield* checkTensors("load", "weight", weights)
-    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", weights) })
+    const specs = specsOf(given)
+    yield* checkTensors("load", "weight", given)
+    yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) }, buffersOf(given))
     yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
     const cache = yield* makeCompileCache<LoadedProgram>((loaded) => release(client, loaded))
     const compile = Effect.fnUntraced(function* (program: Program, used: Specs, inputs: Specs) {

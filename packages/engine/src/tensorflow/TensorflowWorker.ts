@@ -3,7 +3,6 @@
  * holds this thread until it is done, which is why it is not the main one.
  */
 import { parentPort, workerData } from "node:worker_threads"
-import { zeros } from "../HostTensors.ts"
 import type { HostTensors } from "../Program.ts"
 import type { Cells, FromWorker } from "../WorkerProtocol.ts"
 import { detailOf, serveRequests } from "../WorkerServer.ts"
@@ -31,7 +30,7 @@ function answer(store: TensorStore, command: Command): HostTensors {
       store.put(command.space, command.tensors)
       return {}
     case "Zeros":
-      store.put(command.space, zeros(command.specs))
+      store.putZeros(command.space, command.specs)
       return {}
     case "Write":
       store.write(command)

@@ -70,6 +70,7 @@ function stepEntry(builder: GraphBuilder, variables: Variables, graph: Graph): E
     fetches: Object.fromEntries(given.map(([name, value]) => [name, fetched(builder, nodes.get(value)!, value)])),
     variables: Object.keys(graph.inputs).filter((name) => variables.has(name)),
     assigned: assigned.map(([name]) => name),
+    destroyed: [],
     done: variables.after(assigned.map(([name, value]) => variables.assign(name, nodes.get(value)!)))
   }
 }
@@ -84,9 +85,12 @@ function updateEntry(builder: GraphBuilder, variables: Variables, { own, optimiz
   const eps = builder.node("Mul", [correction, builder.splat(optimizer.eps, "float32")], ofType("float32"))
   const scalars = { keep, clip, eps, learning_rate: builder.node("Mul", [step_size, correction], ofType("float32")) }
   const touched = Object.keys(own.weights).filter((name) => trained.includes(name) || variables.has(`t:${name}`))
-  const done = touched.map((name) =>
+  const updated = touched.map((name) =>
     updateWeight({ builder, variables, optimizer, scalars, name, shape: own.weights[name]!.shape })
   )
+  // The next step makes gradients of its own: until then nobody needs the memory of these.
+  const gradients = trained.map((name) => `g:${name}`)
+  const gone = gradients.map((name) => variables.destroy(name, [variables.after(updated)]))
   return {
     feeds: prefixed("h:", feeds),
     fetches: {},
@@ -94,7 +98,8 @@ function updateEntry(builder: GraphBuilder, variables: Variables, { own, optimiz
       .flatMap((name) => ["w:", "t:", "g:", "m:", "v:", "n:"].map((prefix) => prefix + name))
       .filter((name) => variables.has(name)),
     assigned: [],
-    done: variables.after(done)
+    destroyed: gradients,
+    done: variables.after(gone)
   }
 }
 
@@ -105,5 +110,12 @@ function writeEntry(builder: GraphBuilder, variables: Variables, name: string, {
     dtype: { type: dtype },
     Tindices: { type: "int32" }
   })
-  return { feeds: { rows, positions }, fetches: {}, variables: [name], assigned: [], done: variables.after([write]) }
+  return {
+    feeds: { rows, positions },
+    fetches: {},
+    variables: [name],
+    assigned: [],
+    destroyed: [],
+    done: variables.after([write])
+  }
 }

@@ -23,10 +23,8 @@ export class Variables {
 
   #describe(name: string, { dtype, shape }: TensorSpec): Variable {
     const feed = this.#builder.placeholder(dtype, shape)
-    const destroyed = this.#builder.node("DestroyResourceOp", [this.#handles[name]!], {
-      ignore_lookup_error: { bool: true }
-    })
-    return { read: this.read(name), feed, put: this.after([this.assign(name, feed)]), gone: this.after([destroyed]) }
+    const put = this.after([this.assign(name, feed)])
+    return { read: this.read(name), feed, put, gone: this.after([this.destroy(name)]) }
   }
 
   has(name: string): boolean {
@@ -47,6 +45,12 @@ export class Variables {
   assign(name: string, value: string, after: ReadonlyArray<string> = []): string {
     const inputs = [this.handle(name), value, ...after.map((node) => `^${node}`)]
     return this.#builder.node("AssignVariableOp", inputs, typed(this.#specs[name]!.dtype))
+  }
+
+  /** The node that lets go of its memory once these nodes have run. */
+  destroy(name: string, after: ReadonlyArray<string> = []): string {
+    const inputs = [this.handle(name), ...after.map((node) => `^${node}`)]
+    return this.#builder.node("DestroyResourceOp", inputs, { ignore_lookup_error: { bool: true } })
   }
 
   /** A node to fetch that is there when all these have run: operations that give nothing can't be asked for. */

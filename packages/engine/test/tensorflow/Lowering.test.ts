@@ -67,6 +67,26 @@ describe("lowering to TensorFlow", () => {
   })
 })
 
+describe("between two products in bf16", () => {
+  it("keeps what is only turned or gets a bias in bfloat16", () => {
+    const specs = { x: { shape: [70, 4], dtype: "float32" }, "w:bias": { shape: [4], dtype: "float32" } } as const
+    const graph = capture("chain", { ...specs, w: { shape: [4, 4], dtype: "float32" } }, (at) => {
+      const [x, w] = [at.x, at.w] as [tf.Tensor2D, tf.Tensor2D]
+      const turned = tf.transpose(tf.reshape(tf.add(tf.matMul(x, w), at["w:bias"]!), [10, 7, 4]), [1, 0, 2])
+      return { y: tf.matMul(turned, turned, true) }
+    })
+    const { nodes } = decodeSavedModel(graphModel(graph, "bf16").bytes)
+    checkNodes(nodes)
+    const byName = new Map(nodes.map((node) => [node.name, node]))
+    const upwards = (name: string): ReadonlyArray<string> => {
+      const { op, inputs } = byName.get(name)!
+      return [op, ...(inputs.length === 0 || op === "MatMul" ? [] : upwards(inputs[0]!))]
+    }
+    const product = nodes.find(({ op }) => op === "BatchMatMulV2")!
+    expect(upwards(product.inputs[0]!)).toEqual(["Transpose", "Reshape", "BiasAdd", "MatMul"])
+  })
+})
+
 describe("a training as one model", () => {
   const sizes = { B: 3, T: 5, V: 11, D: 8, Q: 4 }
   const program = tinyProgram(sizes)

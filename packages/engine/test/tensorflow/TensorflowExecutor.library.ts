@@ -45,7 +45,7 @@ const overLengths = (lengths: ReadonlyArray<number>) => (trainer: Trainer) =>
 
 describe("the tensorflow executor", () => {
   it("names everything that fixes a result's bits", () => {
-    expect(executor.numerics).toMatch(/^tensorflow 2\.21\.\d+ (cpu|gpu) \w+ threads=\d+ fp32$/)
+    expect(executor.numerics).toMatch(/^tensorflow 2\.21\.\d+ (cpu|gpu) graphs \d+ \w+ threads=\d+ fp32$/)
   })
 
   it("takes unread inputs, and gives inputs, constants and one value twice", async () => {

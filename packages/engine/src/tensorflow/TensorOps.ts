@@ -1,6 +1,7 @@
-/** What decoding does to tensors that stay in TensorFlow, by single operations outside a graph. */
-import type { HostTensor } from "../Program.ts"
-import { borrowed } from "./Binding.ts"
+/** What is done to tensors that stay in TensorFlow by single operations, outside a graph. */
+import { arrayClass } from "../HostTensors.ts"
+import type { HostTensor, TensorSpec } from "../Program.ts"
+import { borrowed, typeNumber } from "./Binding.ts"
 import type { Binding, TensorInfo } from "./Binding.ts"
 
 const integers = (data: Int32Array): HostTensor => ({ shape: [data.length], dtype: "int32", data })
@@ -28,6 +29,16 @@ function withIntegers<A>(binding: Binding, data: Int32Array, use: (id: number) =
 }
 
 const int32 = 3
+
+/** Made where it stays: an array of JavaScript's would be in memory too. */
+export function zerosOf(binding: Binding, { shape, dtype }: TensorSpec): TensorInfo {
+  const zero = borrowed(binding, { shape: [], dtype, data: new arrayClass[dtype](1) })
+  const filled = withIntegers(binding, Int32Array.from(shape), (sizes) =>
+    apply(binding, { op: "Fill", types: { T: typeNumber(dtype), index_type: int32 }, inputs: [sizes, zero] })
+  )
+  binding.deleteTensor(zero)
+  return filled
+}
 
 /** These rows of the first axis. */
 export const rowsOf = (binding: Binding, { id, dtype }: TensorInfo, rows: Int32Array): TensorInfo =>
