@@ -37,8 +37,8 @@ const flat = <T extends Float32Array | Int32Array | Uint8Array>(
   empty: T,
   valuesOf: (chunk: Vector["data"][number]) => T
 ): T => {
+  if (vector.data.length === 1) return valuesOf(vector.data[0]!)
   const chunks = vector.data.map(valuesOf)
-  if (chunks.length === 1) return chunks[0]!
   const out = empty.constructor as new (length: number) => T
   const joined = new out(chunks.reduce((total, chunk) => total + chunk.length, 0))
   let at = 0
