@@ -20,7 +20,7 @@ import { recompute } from "./Recompute.ts"
 import type { CachedProgram } from "./GradientCaching.ts"
 import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "./Program.ts"
 import type { TrainingSpecs } from "./TrainingChecks.ts"
-import { addedTo, differentiate, momentumTwin, normOf, pulled } from "./TrainingStep.ts"
+import { addedTo, differentiate, momentumTwin, normOf, pulled, stepResults } from "./TrainingStep.ts"
 import { foldScales } from "./onnx/FoldScale.ts"
 import { inPlace } from "./WorkerProtocol.ts"
 
@@ -47,13 +47,7 @@ export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs
     const result = differentiate(program.name, only(weights, specs.weights), () =>
       program.run({ weights, twin, state: under("s:", at), inputs: under("x:", at) })
     )
-    return {
-      ...prefixed("l:", result.losses),
-      total: result.total,
-      grad_norm: normOf(result.gradients),
-      ...prefixed("y:", result.outputs),
-      ...prefixed("g:", result.gradients)
-    }
+    return stepResults(result)
   })
 }
 

@@ -5,7 +5,7 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { EngineError } from "./EngineError.ts"
 import { showShape } from "./Graph.ts"
-import { mapTensors } from "./HostTensors.ts"
+import { mapTensors, prefixed } from "./HostTensors.ts"
 import type { LossesAndOutputs, Tensors } from "./Program.ts"
 
 export interface Differentiated {
@@ -92,3 +92,12 @@ function checkLosses(program: string, losses: Tensors): void {
     }
   }
 }
+
+/** A step's results as every executor names them: losses `l:`, outputs `y:`, gradients `g:`. */
+export const stepResults = ({ losses, total, outputs, gradients }: Differentiated): Tensors => ({
+  ...prefixed("l:", losses),
+  total,
+  grad_norm: normOf(gradients),
+  ...prefixed("y:", outputs),
+  ...prefixed("g:", gradients)
+})

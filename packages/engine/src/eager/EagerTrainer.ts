@@ -18,7 +18,7 @@ import type {
 import { assertFiniteStep, checkStart } from "../TrainingChecks.ts"
 import type { StepNumbers } from "../TrainingChecks.ts"
 import { cachedPass, cachedProgram } from "../GradientCaching.ts"
-import { differentiate, momentumTwin, normOf } from "../TrainingStep.ts"
+import { differentiate, momentumTwin, stepResults } from "../TrainingStep.ts"
 import { cachedPasses } from "./CachedPasses.ts"
 import { evaluate, toTensors } from "./Evaluate.ts"
 
@@ -139,13 +139,7 @@ const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect
       const result = differentiate(program.name, own, () =>
         program.run({ weights, twin, state: toTensors(training.state), inputs: toTensors(inputs) })
       )
-      return {
-        ...prefixed("l:", result.losses),
-        total: result.total,
-        grad_norm: normOf(result.gradients),
-        ...prefixed("y:", result.outputs),
-        ...prefixed("g:", result.gradients)
-      }
+      return stepResults(result)
     })
     return {
       losses: mapTensors(under("l:", results), ({ data }) => data[0]!),

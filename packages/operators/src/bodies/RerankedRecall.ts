@@ -1,7 +1,7 @@
 /** RerankedRecall at work: rows first, then images as they come, each scored against its candidates. */
 import { rowIdHex } from "@bootlace/data"
 import { NodeError } from "@bootlace/graph"
-import type { Artifact, ArtifactWriter, Batch, Files, Fold, FoldBody } from "@bootlace/graph"
+import type { ArtifactWriter, Batch, Files, Fold, FoldBody } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import { collectRows } from "../CollectedRows.ts"
 import { embeddedPairs } from "../metrics/EmbeddedPairs.ts"
@@ -13,7 +13,8 @@ import { rankingOf, scoreImages } from "../rerank/ScorePairs.ts"
 import type { Ranking, Reranker } from "../rerank/ScorePairs.ts"
 import type { Config } from "../RerankedRecall.ts"
 import { onRows, textsIn } from "../RowValues.ts"
-import { LoadedModels } from "../tensor/LoadedModels.ts"
+import type { LoadedModels } from "../tensor/LoadedModels.ts"
+import { openModel } from "../tensor/OpenModel.ts"
 import { decodeTensors, encodeTensors } from "../tensor/TensorFile.ts"
 
 const finish = Effect.fnUntraced(function* (node: string, writer: ArtifactWriter, ranking: Ranking) {
@@ -87,21 +88,12 @@ const reranking = (at: Reranker, writer: ArtifactWriter): Fold<never> => {
   }
 }
 
-const openModel = Effect.fnUntraced(function* (node: string, artifact: Artifact | undefined) {
-  const refuse = (got: string) =>
-    new NodeError({ code: "R208", node, detail: `RerankedRecall needs a blip model, got ${got}` })
-  if (artifact === undefined) return yield* refuse("none")
-  const runnable = yield* (yield* LoadedModels).use(node, artifact)
-  const { architecture } = runnable.opened!.model
-  return architecture === "blip" ? runnable : yield* refuse(`a ${architecture} model`)
-})
-
 export const open: FoldBody<Config, LoadedModels>["open"] = Effect.fnUntraced(function* ({
   node,
   config,
   artifacts,
   writer
 }) {
-  const runnable = yield* openModel(node, artifacts["model"])
+  const runnable = yield* openModel(node, artifacts["model"], { name: "RerankedRecall", model: ["blip"] })
   return reranking({ node, config, runnable }, writer)
 })

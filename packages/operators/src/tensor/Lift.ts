@@ -2,34 +2,19 @@
  * A tensor operator lifted over batches of rows: its model opened, its drive run over micro-batches, its outputs as columns.
  */
 import type { EngineError, Keeping, LoadedModel, HostTensors, Program, Specs, Tensors } from "@bootlace/engine"
-import { NodeError, spanned } from "@bootlace/graph"
+import { spanned } from "@bootlace/graph"
 import type { Batch, Columns, MapBody, OpenContext, StoredType } from "@bootlace/graph"
 import * as Effect from "effect/Effect"
 import { engineFailure } from "./EngineFailure.ts"
 import { towerProgram } from "./ImageTower.ts"
 import type { ImageTower } from "./ImageTower.ts"
-import { LoadedModels } from "./LoadedModels.ts"
-import type { RunnableModel } from "./LoadedModels.ts"
+import type { LoadedModels, RunnableModel } from "./LoadedModels.ts"
 import { prepareRows, rejectEmptyTexts, runMicroBatches } from "./MicroBatch.ts"
+import { openModel } from "./OpenModel.ts"
 import { outputVector } from "./OutputColumn.ts"
 import { columnTensors } from "./TensorColumn.ts"
 import type { AnyDrive, AnyProgram, BatchConfig, DriveContext, Lifted, Run } from "./tensorMap.ts"
 import type { ProgramContext } from "./TensorOperator.ts"
-
-/** Opens the model and refuses one of another architecture. */
-const openModel = Effect.fnUntraced(function* <Config>(context: OpenContext<Config>, spec: Lifted) {
-  const models = yield* LoadedModels
-  const wanted = spec.model?.join(" or ")
-  const artifact = context.artifacts.model
-  if (wanted === undefined) return yield* models.use(context.node, undefined)
-  const refuse = (got: string) =>
-    new NodeError({ code: "R208", node: context.node, detail: `${spec.name} needs a ${wanted} model, got ${got}` })
-  if (artifact === undefined) return yield* refuse("none")
-  const runnable = yield* models.use(context.node, artifact)
-  const { architecture } = runnable.opened!.model
-  if (!spec.model!.includes(architecture)) return yield* refuse(`a ${architecture} model`)
-  return runnable
-})
 
 const computing = <A>(node: string, { name }: Pick<Program, "name">, work: Effect.Effect<A, EngineError>) =>
   spanned(node, "compute", name, work.pipe(Effect.mapError(engineFailure(node))))
@@ -70,7 +55,7 @@ export const lift = <Config extends BatchConfig>(
   drive: AnyDrive<Config>
 ): MapBody<Config, LoadedModels>["open"] =>
   Effect.fnUntraced(function* (context: OpenContext<Config>) {
-    const runnable = yield* openModel(context, spec)
+    const runnable = yield* openModel(context.node, context.artifacts.model, spec)
     const { opened } = runnable
     const at = { config: context.config, model: opened?.model, tokenizer: opened?.tokenizer }
     // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
