@@ -1,6 +1,6 @@
 /** Captions: ids up to the first [SEP], texts, and what nucleus sampling may draw. */
 import type { HostTensor, LoadedModel } from "@bootlace/engine"
-import { nucleus } from "@bootlace/models"
+import { drawWeights, massBefore } from "@bootlace/models"
 import { decodeImages, lookProgram, stepProgram, type DecodingPrograms } from "@bootlace/operators"
 import type { BlipConfig, BlipModel, Caption, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
@@ -95,9 +95,11 @@ const topPChecks = Effect.fnUntraced(function* (folder: string) {
     const { logits, kept, probs } = (yield* readTensors(join(folder, file)))!
     const [rows, V] = logits!.shape as [number, number]
     const row = ({ data }: HostTensor, i: number) => data.subarray(i * V, (i + 1) * V)
-    const drawn = Array.from({ length: rows }, (_, i) =>
-      nucleus(row(logits!, i) as Float32Array, { method: "nucleus", top_p })
-    )
+    const drawn = Array.from({ length: rows }, (_, i) => {
+      const weights = drawWeights(row(logits!, i) as Float32Array)
+      const goal = top_p * massBefore(weights, 0, 0)
+      return { weights, ids: [...weights.keys()].filter((id) => massBefore(weights, weights[id]!, id) < goal) }
+    })
     const all = drawn.map((_, i) => i)
     checks.push(
       same(`top_p ${top_p} kept set`, all, (i) => {
@@ -105,10 +107,10 @@ const topPChecks = Effect.fnUntraced(function* (folder: string) {
         return drawn[i]!.ids.join() === wanted.join() ? undefined : `row ${i}`
       }),
       yield* worstOf(`top_p ${top_p} probabilities`, all, 1e-5, (i) => {
-        const { ids, probabilities } = drawn[i]!
-        const total = probabilities.reduce((sum, probability) => sum + probability, 0)
+        const { ids, weights } = drawn[i]!
+        const total = ids.reduce((sum, id) => sum + weights[id]!, 0)
         const ours = new Float32Array(V)
-        ids.forEach((id, index) => (ours[id] = probabilities[index]! / total))
+        for (const id of ids) ours[id] = weights[id]! / total
         return Effect.succeed(maxDifference(ours, row(probs!, i)))
       })
     )

@@ -45,4 +45,5 @@ export { readVocabulary, wordPiece, type WordPiece, type WordPieceOptions } from
 export type * from "./decoding/Decoding.ts"
 export { numLikeliest } from "./decoding/Decoding.ts"
 export { decoding, generate } from "./decoding/Generate.ts"
-export { nucleus, type Candidates, type Greedy, type Nucleus } from "./decoding/NextToken.ts"
+export { massBefore } from "./decoding/Draw.ts"
+export { drawWeights, type Greedy, type Nucleus } from "./decoding/NextToken.ts"

@@ -4,7 +4,7 @@
  *   image    struct<bytes, path>
  *   caption  utf8, lower-case words as the vocabulary spells them; a row whose caption has no word is rejected
  *
- * Greedy, beam search, or nucleus sampling, whose random numbers are keyed by (seed, node, row id, position): a caption doesn't
+ * Greedy, beam search, or nucleus sampling, whose random numbers are keyed by (seed, node, row id, position, attempt): a caption doesn't
  * depend on the rows beside it. Keys and values of images and earlier tokens stay in the engine; images whose captions have ended leave.
  * Li et al. 2022, section 3.3.
  */
@@ -54,7 +54,7 @@ export type Config = typeof config.Type
 
 export const Captioner = deferredMap({
   name: "Captioner",
-  version: 5,
+  version: 6,
   description: "Writes a caption for each image.",
   config,
   model: ["blip"],

@@ -1,10 +1,10 @@
 /**
  * Which token follows, given its logits: greedy or nucleus (Holtzman et al. 2020, section 3.1).
  *
- * The order is transformers': repetition penalty and minimum length change the logits, then temperature, top_k and top_p say
+ * The order is transformers': repetition penalty and minimum length change the logits, then temperature and top_p say
  * what may be drawn. Ties go to the smaller id, so a choice depends on the logits alone.
  */
-import { descending } from "./Descending.ts"
+import { drawToken } from "./Draw.ts"
 
 /** The most likely token. */
 export interface Greedy {
@@ -18,8 +18,6 @@ export interface Nucleus {
   readonly top_p: number
   /** Divides the logits; default 1. */
   readonly temperature?: number
-  /** At most so many tokens; default all. transformers' own default is 50. */
-  readonly top_k?: number
 }
 
 interface Changes {
@@ -100,86 +98,20 @@ const argMax = (values: Float32Array): number => {
   return best
 }
 
-/** Log of the sum of the exponentials of logits / temperature. */
-export const logTotal = (logits: Float32Array, temperature = 1): number => {
+/** Probabilities up to a factor, that of the likeliest being 1. */
+export const drawWeights = (logits: Float32Array, temperature = 1): Float64Array => {
   const largest = logits[argMax(logits)]!
-  let total = 0
-  for (let i = 0; i < logits.length; i++) total += Math.exp((logits[i]! - largest) / temperature)
-  return largest / temperature + Math.log(total)
+  const weights = new Float64Array(logits.length)
+  for (let i = 0; i < logits.length; i++) weights[i] = Math.exp((logits[i]! - largest) / temperature)
+  return weights
 }
 
-/** `logTotal` of changed logits, by what it was before: summed anew only where much of it went. */
-export const changedTotal = (logits: Float32Array, before: ReadonlyMap<number, number>, log_total: number): number => {
-  let change = 0
-  for (const [id, logit] of before) change += Math.exp(logits[id]! - log_total) - Math.exp(logit - log_total)
-  return change < -0.5 ? logTotal(logits) : log_total + Math.log1p(change)
-}
-
-/** Tokens by id, and their probabilities among all. */
-export interface Candidates {
-  readonly ids: Int32Array
-  readonly probabilities: Float64Array
-}
-
-/**
- * How far down the nucleus of these logits reaches: all probabilities above `least`, and the first `ties` of those that equal it. `shareOf` is a
- * logit's probability.
- */
-const nucleusBound = (logits: Float32Array, shareOf: (logit: number) => number, top_p: number, top_k: number) => {
-  const sorted = descending(logits).subarray(0, top_k)
-  let whole = top_k === Infinity ? 1 : 0
-  if (top_k !== Infinity) for (let i = 0; i < sorted.length; i++) whole += shareOf(sorted[i]!)
-  let [least, ties] = [NaN, 0]
-  for (let i = 0, reached = 0; i < sorted.length && (i === 0 || reached < top_p * whole); i++) {
-    const share = shareOf(sorted[i]!)
-    ties = share === least ? ties + 1 : 1
-    least = share
-    reached += share
-  }
-  return { least, ties }
-}
-
-/** The tokens whose logits are above `floor`. Callbacks on typed arrays would cost more than all that is computed here. */
-function above(logits: Float32Array, floor: number): Int32Array {
-  const ids = new Int32Array(logits.length)
-  let count = 0
-  for (let id = 0; id < logits.length; id++) if (logits[id]! > floor) ids[count++] = id
-  return ids.subarray(0, count)
-}
-
-/** The tokens that may be drawn, with their probabilities before cutting. `log_total` is that of logits / temperature. */
-export const nucleus = (
+/** `uniformOf` gives a draw's attempts their uniform numbers in (0, 1); greedy looks at none. */
+export const nextToken = (
   logits: Float32Array,
-  { top_p, temperature = 1, top_k = logits.length }: Nucleus,
-  log_total = logTotal(logits, temperature)
-): Candidates => {
-  const most = top_k < logits.length ? top_k : Infinity
-  const shareOf = (logit: number): number => Math.exp(logit / temperature - log_total)
-  // All tokens at or below this together are at most 1 - top_p, so the nucleus lies above and the rest needs no sorting. A total in float32 is
-  // not exact, hence a little lower.
-  const share = Math.log((1 - top_p) / logits.length) - 1e-3
-  const ids = above(logits, most === Infinity ? temperature * (share + log_total) : -Infinity)
-  const candidates = new Float32Array(ids.length)
-  for (let i = 0; i < ids.length; i++) candidates[i] = logits[ids[i]!]!
-  const { least, ties } = nucleusBound(candidates, shareOf, top_p, most)
-  const probabilities = new Float64Array(ids.length)
-  let [kept, tied] = [0, 0]
-  for (let i = 0; i < ids.length; i++) {
-    const probability = shareOf(candidates[i]!)
-    if (probability < least || (probability === least && ++tied > ties)) continue
-    ids[kept] = ids[i]!
-    probabilities[kept++] = probability
-  }
-  return { ids: ids.subarray(0, kept), probabilities: probabilities.subarray(0, kept) }
-}
-
-/** `u`, uniform in (0, 1), makes the draw; greedy looks neither at it nor at `log_total`, which is that of the logits. */
-export const nextToken = (logits: Float32Array, method: Greedy | Nucleus, u: number, log_total?: number): number => {
-  if (method.method === "greedy") return argMax(logits)
-  const { ids, probabilities } = nucleus(logits, method, (method.temperature ?? 1) === 1 ? log_total : undefined)
-  let total = 0
-  for (let i = 0; i < probabilities.length; i++) total += probabilities[i]!
-  let drawn = 0
-  for (let left = u * total; drawn < ids.length - 1; drawn++) if ((left -= probabilities[drawn]!) <= 0) break
-  return ids[drawn]!
-}
+  method: Greedy | Nucleus,
+  uniformOf: (attempt: number) => number
+): number =>
+  method.method === "greedy"
+    ? argMax(logits)
+    : drawToken(drawWeights(logits, method.temperature), method.top_p, uniformOf)

@@ -1,11 +1,11 @@
 /**
- * Greedy and nucleus decoding. Every row draws from its own stream of random numbers, one per position, so a caption doesn't
+ * Greedy and nucleus decoding. Every row draws from its own stream of random numbers, by position and attempt, so a caption doesn't
  * depend on the rows beside it.
  */
 import { uniformAt, type RandomKey } from "../Random.ts"
 import { logitsOf, rowOf, stepInputs, type Decoding, type GenerateOptions, type StepOutputs } from "./Decoding.ts"
 import { staying } from "./Leaving.ts"
-import { allowed, changedTotal, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
+import { allowed, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
 
 type Options = GenerateOptions<Greedy | Nucleus>
 
@@ -17,6 +17,9 @@ interface Sampled {
   log_probability: number
 }
 
+/** More than any row's length: each attempt of each position has a number of its own. */
+const attemptStride = 2 ** 32
+
 interface Chosen {
   readonly id: number
   readonly log_probability: number
@@ -25,9 +28,8 @@ interface Chosen {
 /** The token that follows, chosen from a row's logits. */
 const chosen = (row: Sampled, logits: Float32Array, log_total: number, options: Options): Chosen => {
   const before = changeLogits(logits, row.ids, options)
-  const total = options.method.method === "greedy" ? undefined : changedTotal(logits, before, log_total)
-  const u = row.key === undefined ? 0 : uniformAt(row.key, row.ids.length)
-  const id = nextToken(logits, options.method, u, total)
+  const uniformOf = (attempt: number): number => uniformAt(row.key!, row.ids.length + attempt * attemptStride)
+  const id = nextToken(logits, options.method, uniformOf)
   return { id, log_probability: (before.get(id) ?? logits[id]!) - log_total }
 }
 
