@@ -98,20 +98,24 @@ const argMax = (values: Float32Array): number => {
   return best
 }
 
-/** Probabilities up to a factor, that of the likeliest being 1. */
-export const drawWeights = (logits: Float32Array, temperature = 1): Float64Array => {
+/** Probabilities up to a factor, that of the likeliest being 1, written to `weights`: a new array for every token keeps the collector busy. */
+export const drawWeights = (
+  logits: Float32Array,
+  temperature = 1,
+  weights: Float64Array = new Float64Array(logits.length)
+): Float64Array => {
   const largest = logits[argMax(logits)]!
-  const weights = new Float64Array(logits.length)
   for (let i = 0; i < logits.length; i++) weights[i] = Math.exp((logits[i]! - largest) / temperature)
   return weights
 }
 
-/** `uniformOf` gives a draw's attempts their uniform numbers in (0, 1); greedy looks at none. */
+/** `uniformOf` gives a draw's attempts their uniform numbers in (0, 1), and `weights` [V] is written over; greedy looks at neither. */
 export const nextToken = (
   logits: Float32Array,
   method: Greedy | Nucleus,
-  uniformOf: (attempt: number) => number
+  uniformOf: (attempt: number) => number,
+  weights?: Float64Array
 ): number =>
   method.method === "greedy"
     ? argMax(logits)
-    : drawToken(drawWeights(logits, method.temperature), method.top_p, uniformOf)
+    : drawToken(drawWeights(logits, method.temperature, weights), method.top_p, uniformOf)

@@ -26,17 +26,22 @@ interface Chosen {
 }
 
 /** The token that follows, chosen from a row's logits. */
-const chosen = (row: Sampled, logits: Float32Array, log_total: number, options: Options): Chosen => {
+const chosen = (row: Sampled, logits: Float32Array, log_total: number, options: Options, weights: Float64Array) => {
   const before = changeLogits(logits, row.ids, options)
   const uniformOf = (attempt: number): number => uniformAt(row.key!, row.ids.length + attempt * attemptStride)
-  const id = nextToken(logits, options.method, uniformOf)
+  const id = nextToken(logits, options.method, uniformOf, weights)
   return { id, log_probability: (before.get(id) ?? logits[id]!) - log_total }
 }
 
-const following = (row: Sampled, outputs: StepOutputs, place: number, num_rows: number, options: Options): Chosen => {
-  if ("ids" in outputs) return allowed(rowOf(outputs, place, num_rows), row.ids, options)[0]!
-  const { logits, log_total } = logitsOf(outputs, place, num_rows)
-  return chosen(row, logits, log_total, options)
+/** Each row's, chosen one after the other in one array of weights. */
+const followingOf = (outputs: StepOutputs, num_rows: number, options: Options) => {
+  if ("ids" in outputs)
+    return (row: Sampled, place: number): Chosen => allowed(rowOf(outputs, place, num_rows), row.ids, options)[0]!
+  const weights = new Float64Array(outputs.logits.length / num_rows)
+  return (row: Sampled, place: number): Chosen => {
+    const { logits, log_total } = logitsOf(outputs, place, num_rows)
+    return chosen(row, logits, log_total, options, weights)
+  }
 }
 
 const extend = (row: Sampled, { id, log_probability }: Chosen, { end }: Options): void => {
@@ -62,8 +67,9 @@ export function* sampling(options: Options): Decoding {
     const outputs = yield stepInputs(options, left, 1, position, images)
     for (const row of left) row.slots.push(position)
     if (position < prompt_ids.length - 1) continue
+    const following = followingOf(outputs, left.length, options)
     left.forEach((row, place) => {
-      if (!row.ended) extend(row, following(row, outputs, place, left.length, options), options)
+      if (!row.ended) extend(row, following(row, place), options)
     })
   }
   return rows.map(({ ids, ended, log_probability }) => ({ ids, ended, log_probability }))
