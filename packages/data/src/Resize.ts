@@ -9,6 +9,9 @@
  * are never made.
  */
 
+import { resampleAcross, resampleDown } from "./Resample.ts"
+import type { Weighted } from "./Resample.ts"
+
 export interface Rgb {
   readonly width: number
   readonly height: number
@@ -94,15 +97,17 @@ export type TapsOf = (inSize: number, outSize: number, span: Span) => FixedTaps
 const PRECISION_BITS = 22
 
 /** Rounded half away from zero, as the C cast after +-0.5 does. */
-export const fixedTaps = (taps: Taps<Float64Array>, bits: number): FixedTaps => ({
-  ...taps,
-  weights: Int32Array.from(taps.weights, (weight) => Math.trunc(weight * 2 ** bits + (weight < 0 ? -0.5 : 0.5))),
-  bits
-})
+export const fixedTaps = (taps: Taps<Float64Array>, bits: number): FixedTaps => {
+  const weights = new Int32Array(taps.weights.length)
+  const one = 2 ** bits
+  for (let i = 0; i < weights.length; i++) {
+    const weight = taps.weights[i]!
+    weights[i] = Math.trunc(weight * one + (weight < 0 ? -0.5 : 0.5))
+  }
+  return { ...taps, weights, bits }
+}
 
 const pillowTaps: TapsOf = (inSize, outSize, span) => fixedTaps(cubicTaps(inSize, outSize, span), PRECISION_BITS)
-
-const clip8 = (value: number): number => (value < 0 ? 0 : value > 255 ? 255 : value)
 
 /** One axis: the positions made, and those of the input that they are made of. Without taps it keeps its size and is not touched. */
 interface Axis {
@@ -118,67 +123,35 @@ const axisOf = (inSize: number, outSize: number, made: Span, tapsOf: TapsOf): Ax
   return { made, seen: { start, length: taps.first[last]! + taps.count[last]! - start }, taps }
 }
 
+/** Of an input whose position `origin` is the first, `bytes` apart each. */
+const weighted = ({ first, count, weights, width, bits }: FixedTaps, origin: number, bytes: number): Weighted => {
+  const step = 2 + width
+  const words = new Int32Array(first.length * step)
+  for (let out = 0; out < first.length; out++) {
+    words[out * step] = (first[out]! - origin) * bytes
+    words[out * step + 1] = count[out]! * 4
+    words.set(weights.subarray(out * width, (out + 1) * width), out * step + 2)
+  }
+  return { words, step, bits }
+}
+
 /** Each of these rows, resampled. */
 const across = (image: Part, { made, taps }: Axis, rows: Span): Part => {
   if (taps === undefined) return image
-  const { first, count, weights, width, bits } = taps
-  const { data, left, top } = image
-  const half = 1 << (bits - 1)
-  const out = new Uint8Array(rows.length * made.length * 3)
-  let to = 0
-  for (let y = 0; y < rows.length; y++) {
-    const row = (rows.start + y - top) * image.width - left
-    for (let x = 0; x < made.length; x++) {
-      let at = (row + first[x]!) * 3
-      let r = half
-      let g = half
-      let b = half
-      for (let k = x * width, end = k + count[x]!; k < end; k++, at += 3) {
-        const weight = weights[k]!
-        r = (r + Math.imul(data[at]!, weight)) | 0
-        g = (g + Math.imul(data[at + 1]!, weight)) | 0
-        b = (b + Math.imul(data[at + 2]!, weight)) | 0
-      }
-      out[to++] = clip8(r >> bits)
-      out[to++] = clip8(g >> bits)
-      out[to++] = clip8(b >> bits)
-    }
-  }
-  return { width: made.length, height: rows.length, left: made.start, top: rows.start, data: out }
-}
-
-/** Adds `weight` times each of four rows of bytes; a weight of 0 stands for a row too many. */
-const addRows = (sums: Int32Array, data: Uint8Array, at: Int32Array, weights: Int32Array): void => {
-  const [a, b, c, d] = at as unknown as readonly [number, number, number, number]
-  const [p, q, r, s] = weights as unknown as readonly [number, number, number, number]
-  for (let i = 0; i < sums.length; i++) {
-    const upper = (Math.imul(data[a + i]!, p) + Math.imul(data[b + i]!, q)) | 0
-    const lower = (Math.imul(data[c + i]!, r) + Math.imul(data[d + i]!, s)) | 0
-    sums[i] = (sums[i]! + upper + lower) | 0
-  }
+  const bytes = image.width * 3
+  const start = (rows.start - image.top) * bytes
+  const some = image.data.subarray(start, start + rows.length * bytes)
+  const data = resampleAcross(some, bytes, weighted(taps, image.left, 3))
+  return { width: made.length, height: rows.length, left: made.start, top: rows.start, data }
 }
 
 /** Each of these columns, resampled: a weighted sum of whole rows for each row made. */
 const down = (image: Part, { made, taps }: Axis, columns: Span): Part => {
   if (taps === undefined) return image
-  const { first, count, weights, width, bits } = taps
-  const stride = columns.length * 3
-  const out = new Uint8Array(made.length * stride)
-  const sums = new Int32Array(stride)
-  const [rows, four] = [new Int32Array(4), new Int32Array(4)]
-  for (let y = 0; y < made.length; y++) {
-    sums.fill(1 << (bits - 1))
-    for (let k = 0; k < count[y]!; k += 4) {
-      for (let i = 0; i < 4; i++) {
-        const tap = Math.min(k + i, count[y]! - 1)
-        rows[i] = ((first[y]! + tap - image.top) * image.width + columns.start - image.left) * 3
-        four[i] = k + i < count[y]! ? weights[y * width + tap]! : 0
-      }
-      addRows(sums, image.data, rows, four)
-    }
-    for (let i = 0, to = y * stride; i < stride; i++) out[to++] = clip8(sums[i]! >> bits)
-  }
-  return { width: columns.length, height: made.length, left: columns.start, top: made.start, data: out }
+  const bytes = image.width * 3
+  const [left, size] = [(columns.start - image.left) * 3, columns.length * 3]
+  const data = resampleDown(image.data, bytes, left, size, weighted(taps, image.top, bytes))
+  return { width: columns.length, height: made.length, left: columns.start, top: made.start, data }
 }
 
 /** Resizes to width x height, of which at least the window is made. */
