@@ -24,8 +24,12 @@ export interface FileStat {
 export interface OpenFile {
   readonly path: string
   readonly size: number
-  /** Exactly `length` bytes from `offset`; fails when the file is shorter. */
-  readonly read: (offset: number, length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, DataError>
+  /** Exactly `length` bytes from `offset`; fails when the file is shorter. They may be put into `spare`, where there is one as long. */
+  readonly read: (
+    offset: number,
+    length: number,
+    spare?: Uint8Array<ArrayBuffer>
+  ) => Effect.Effect<Uint8Array<ArrayBuffer>, DataError>
 }
 
 /** A file being written. End it with `close`, which flushes it to the disk, or with `abandon`, which doesn't. */
@@ -69,8 +73,14 @@ const fault = (code: DataErrorCode, file: string, cause: unknown): DataError => 
 const io = <A>(code: DataErrorCode, path: string, evaluate: () => Promise<A>): Effect.Effect<A, DataError> =>
   Effect.tryPromise({ try: evaluate, catch: (cause) => fault(code, path, cause) })
 
-const readExactly = async (handle: fs.FileHandle, path: string, offset: number, length: number) => {
-  const bytes = new Uint8Array(length)
+const readExactly = async (
+  handle: fs.FileHandle,
+  path: string,
+  offset: number,
+  length: number,
+  spare?: Uint8Array<ArrayBuffer>
+) => {
+  const bytes = spare?.subarray(0, length) ?? new Uint8Array(length)
   let done = 0
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)
@@ -87,7 +97,7 @@ const open: FilesShape["open"] = (path) =>
     return {
       path,
       size,
-      read: (offset, length) => io("Unreadable", path, () => readExactly(handle, path, offset, length)),
+      read: (offset, length, spare) => io("Unreadable", path, () => readExactly(handle, path, offset, length, spare)),
       close: Effect.promise(() => handle.close())
     }
   })
@@ -174,11 +184,12 @@ export const writeFile = Effect.fnUntraced(function* (path: string, parts: Reado
   )
 })
 
-/** sha256 of a file, read in parts; lower-case hex. */
+/** sha256 of a file, read in parts; lower-case hex. New memory for each part would take as long as hashing it. */
 export const hashFile = Effect.fnUntraced(function* (path: string) {
-  const part = 4 * 1024 * 1024
   const file = yield* openScoped(path)
   const hash = createHash("sha256")
-  for (let at = 0; at < file.size; at += part) hash.update(yield* file.read(at, Math.min(part, file.size - at)))
+  const spare = new Uint8Array(Math.min(4 * 1024 * 1024, file.size))
+  for (let at = 0; at < file.size; at += spare.length)
+    hash.update(yield* file.read(at, Math.min(spare.length, file.size - at), spare))
   return hash.digest("hex")
 }, Effect.scoped)

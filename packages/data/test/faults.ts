@@ -26,7 +26,8 @@ export const withFaults = (base: FilesShape, fault: Fault): FilesShape => {
     open: (path) =>
       Effect.map(step("open", path, base.open(path)), (file) => ({
         ...file,
-        read: (offset: number, length: number) => step("readAt", path, file.read(offset, length))
+        read: (offset: number, length: number, spare?: Uint8Array<ArrayBuffer>) =>
+          step("readAt", path, file.read(offset, length, spare))
       })),
     rename: (from, to) => step("rename", to, base.rename(from, to)),
     fsyncFolder: on("fsyncFolder", base.fsyncFolder),
