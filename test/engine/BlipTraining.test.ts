@@ -8,9 +8,8 @@ import { blipOptimizer, fromHuggingFace, modelFromConfig, preset } from "@bootla
 import type { BlipModel } from "@bootlace/models"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
-import { float32, int32, numbersFrom } from "../../packages/engine/test/CompareExecutors.ts"
 import { readJson, readTensors } from "../../packages/models/test/Safetensors.ts"
-import { blipPretraining } from "./BlipPretraining.ts"
+import { blipPretraining, queues, rowsOf, startingWith } from "./BlipPretraining.ts"
 import { assertClose, assertGradient, assertTrained, hostTensor, parityTensors, under } from "./ParityCase.ts"
 
 interface Recipe {
@@ -56,11 +55,6 @@ function transposed({
   const [rows, columns] = shape as [number, number]
   const turned = Float32Array.from(data, (_, index) => data[(index % rows) * columns + Math.floor(index / rows)]!)
   return { shape: [columns, rows], dtype: "float32", data: turned }
-}
-
-const startingWith = (token: number, ids: HostTensor): HostTensor => {
-  const width = ids.shape[1]!
-  return { ...ids, data: Int32Array.from(ids.data, (id, index) => (index % width === 0 ? token : id)) }
 }
 
 const scaled = (tensor: HostTensor, factor: number): HostTensor => ({
@@ -145,42 +139,20 @@ describe.each(["blip_pretrain", "blip_pretrain_untied"])("BLIP's pre-training ag
 
 describe("BLIP on ONNX Runtime against eager", () => {
   const model = modelFromConfig(preset("blip", "nano", { vocab_size: 61 })) as BlipModel
-  const recipe = { queue_size: 10, embed_dim: model.embed_dim }
+  const queue_size = 10
   const initial = model.init(3)
   const weights: HostTensors = Object.fromEntries(
     Object.entries(model.shapes).map(([name, shape]) => [name, { shape, dtype: "float32", data: initial[name]! }])
   )
-  const batch = (B: number, T: number): HostTensors => {
-    const next = numbersFrom(B)
-    const ids = int32([B, T], next, 6, 61)
-    const length = (row: number) => 2 + ((row * 2) % (T - 1))
-    const mask = Int32Array.from({ length: B * T }, (_, index) => Number(index % T < length(Math.floor(index / T))))
-    const size = model.preprocess.image_size
-    return {
-      pixel_values: float32([B, 3, size, size], next),
-      input_ids: startingWith(2, ids),
-      encoder_ids: startingWith(4, ids),
-      decoder_ids: startingWith(5, ids),
-      attention_mask: { ...ids, data: mask },
-      neg_image_idx: { shape: [B], dtype: "int32", data: Int32Array.from({ length: B }, () => 0).fill(1, 0, 1) },
-      neg_text_idx: { shape: [B], dtype: "int32", data: Int32Array.from({ length: B }, (_, row) => (row + 1) % B) },
-      alpha: { shape: [], dtype: "float32", data: Float32Array.of(0.3) }
-    }
-  }
-  const queues = () => {
-    const next = numbersFrom(99)
-    const shape = [recipe.queue_size, recipe.embed_dim]
-    return { image_queue: float32(shape, next, -0.5, 0.5), text_queue: float32(shape, next, -0.5, 0.5) }
-  }
   const optimizer: Optimizer = { ...blipOptimizer, clamp: model.clamp, momentum: 0.9, max_grad_norm: 1 }
   const run = (make: ReturnType<typeof makeEagerExecutor>, inputs: HostTensors) =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
           const loaded = yield* (yield* make).load(weights)
-          const trainer = yield* loaded.train(blipPretraining("BLIP", model, recipe.queue_size), optimizer, {
+          const trainer = yield* loaded.train(blipPretraining("BLIP", model, queue_size), optimizer, {
             _tag: "Fresh",
-            state: queues()
+            state: queues(model, queue_size)
           })
           const { gradients } = yield* trainer.gradients(inputs)
           const losses = []
@@ -194,7 +166,7 @@ describe("BLIP on ONNX Runtime against eager", () => {
     [3, 7],
     [5, 4]
   ])("every gradient, weights and twin after three steps: B %i, T %i", async (B, T) => {
-    const inputs = batch(B, T)
+    const inputs = rowsOf(model, B, T)
     const expected = await run(makeEagerExecutor(), inputs)
     for (const threads of [1, 2]) {
       const actual = await run(makeOnnxExecutor({ threads }), inputs)

@@ -23,7 +23,7 @@ const buffersOf = (data: Float32Array, first: Float32Array) => ({
 describe("a run that writes over a tensor", () => {
   it("leaves its results in the buffers and no copy", async () => {
     expect(isUncopied(twice.outputs)).toBe(true)
-    const session = await InferenceSession.create(lower(twice))
+    const session = await InferenceSession.create(lower(twice).model)
     const [data, first] = [new Float32Array(size).fill(3), new Float32Array(1)]
     const buffers = buffersOf(data, first)
     const before = process.memoryUsage().arrayBuffers
@@ -34,7 +34,7 @@ describe("a run that writes over a tensor", () => {
   })
 
   it("fails when the run does", async () => {
-    const session = await InferenceSession.create(lower(twice))
+    const session = await InferenceSession.create(lower(twice).model)
     const buffers = buffersOf(new Float32Array(size), new Float32Array(1))
     const short = new Tensor("float32", new Float32Array(2), [2])
     await expect(runUncopied(session, { "w:a": short }, buffers)).rejects.toThrow(/invalid dimensions/i)

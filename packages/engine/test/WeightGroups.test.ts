@@ -45,7 +45,10 @@ const program: TrainingProgram = {
 
 /** All results of a graph on numbers from 0 to 1, by how much of it ONNX Runtime may rewrite. */
 async function resultsOf(graph: Graph, graphOptimizationLevel: "all" | "disabled") {
-  const session = await ort.InferenceSession.create(lower(graph), { graphOptimizationLevel, intraOpNumThreads: 1 })
+  const session = await ort.InferenceSession.create(lower(graph).model, {
+    graphOptimizationLevel,
+    intraOpNumThreads: 1
+  })
   const next = numbersFrom(7)
   const feeds = Object.entries(graph.inputs).map(([name, { shape }]) => {
     const { data } = float32(shape, next, 0, 1)

@@ -1,7 +1,7 @@
 /** An ONNX model in the making that computes sizes from its inputs' shapes. Vectors of sizes are int64. */
 import type { DType } from "../Program.ts"
-import { bytesOf } from "./Lower.ts"
-import type { Data } from "./LoweringTrace.ts"
+import { bytesOf } from "./Operands.ts"
+import type { Data } from "./Operands.ts"
 import { elementType } from "./Protobuf.ts"
 import type { OnnxInitializer, OnnxNode } from "./Protobuf.ts"
 import type { Product } from "./SizeProducts.ts"

@@ -2,22 +2,23 @@
  * A graph as an ONNX model for ONNX Runtime. Input and output names are the graph's; values between are numbered as
  * `printGraph` numbers them.
  *
- * Sizes, axes and other integer operands of ONNX operations are int64 initializers, shared by content.
+ * Sizes, axes and other operands of ONNX operations that aren't values of the graph: Operands.ts.
  */
 import type { Graph, Value } from "../Graph.ts"
-import { sizeOf } from "../Graph.ts"
 import { int8Names, int8Weight, int8Weights } from "./Int8.ts"
 import { lowerOperation } from "./LowerOperation.ts"
-import type { DType } from "../Program.ts"
+import { givenOperands, storedOperands } from "./Operands.ts"
+import type { Operands } from "./Operands.ts"
+import type { HostTensors } from "../Program.ts"
 import { encodeModel } from "./Protobuf.ts"
-import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxValue } from "./Protobuf.ts"
+import type { OnnxAttribute, OnnxNode, OnnxValue } from "./Protobuf.ts"
 import { isUncopied, sequence } from "./Uncopied.ts"
 
 /** Of the products with weights, in inference; training is always in fp32. */
 export type OnnxPrecision = "fp32" | "int8"
 
 /** What lowering one operation may do to the model. */
-export interface Emitter {
+export interface Emitter extends Operands {
   readonly nameOf: (value: Value) => string
   readonly node: (
     op: string,
@@ -33,37 +34,27 @@ export interface Emitter {
     outputs: ReadonlyArray<string>,
     attributes: Readonly<Record<string, OnnxAttribute>>
   ) => void
-  readonly integers: (numbers: ReadonlyArray<number>) => string
-  readonly scalar: (number: number, dtype: DType) => string
-  readonly tensor: (name: string, value: Value, data: Float32Array | Int32Array | Uint8Array) => void
   /** The inputs that hold a product's weight in 8 bits, where it is wanted so. */
   readonly int8: (product: Value) => ReturnType<typeof int8Names> | undefined
 }
 
-export const bytesOf = (data: ArrayBufferView): Uint8Array =>
-  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+export interface LoweredGraph {
+  readonly model: Uint8Array
+  /** Inputs of the model beside the graph's, which every run is given; none where `graph.order` is absent. */
+  readonly operands: HostTensors
+}
 
 /** With `precision` int8, weights that can be are inputs of 8 bits (Int8.ts). */
-export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Array {
+export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): LoweredGraph {
   const nodes: Array<OnnxNode> = []
-  const initializers = new Map<string, OnnxInitializer>()
   const names = valueNames(graph)
-  const share = (initializer: OnnxInitializer): string => {
-    if (!initializers.has(initializer.name)) initializers.set(initializer.name, initializer)
-    return initializer.name
-  }
+  const { made, ...operands } = graph.order === undefined ? storedOperands() : givenOperands()
   const emitter: Emitter = {
+    ...operands,
     nameOf: (value) => names.get(value)!,
     node: (op, inputs, output, attributes = {}, domain = "") =>
       nodes.push({ op, inputs, outputs: [output], attributes, domain }),
     nodeOf: (op, inputs, outputs, attributes) => nodes.push({ op, inputs, outputs, attributes, domain: "" }),
-    integers: (numbers) => {
-      const data = BigInt64Array.from(numbers, BigInt)
-      return share({ name: `#${numbers.join(",")}`, dtype: "int64", shape: [numbers.length], bytes: bytesOf(data) })
-    },
-    scalar: (number, dtype) =>
-      share({ name: `#${dtype} ${number}`, dtype, shape: [], bytes: bytesOf(filled(number, dtype, 1)) }),
-    tensor: (name, { dtype, shape }, data) => void share({ name, dtype, shape, bytes: bytesOf(data) }),
     int8: (product) => {
       const weight = precision === "int8" ? int8Weight(product) : undefined
       return weight === undefined ? undefined : int8Names(weight)
@@ -80,17 +71,25 @@ export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): Uint8Arr
     ...Object.entries(graph.inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
     ...(precision === "int8" ? int8Inputs(graph) : [])
   ]
-  const given = { name: graph.name, nodes, initializers: [...initializers.values()] }
   const results: ReadonlyArray<OnnxValue> = [
     ...(uncopied ? [{ name: sequence, dtype: "float32" as const, sequence: true }] : []),
     ...outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape }))
   ]
-  if (graph.order === undefined) return encodeModel({ ...given, inputs: described, outputs: results })
+  const { initializers, nodes: first, inputs, given } = made()
   // Where ONNX Runtime knows sizes, it plans memory: a tensor takes the place of an earlier one of its size, which is held until then, from the
-  // forward pass to the backward pass. So it learns none; also those that are operands it must take for inputs that have a default.
-  const unsized = ({ name, dtype, sequence = false }: OnnxValue): OnnxValue => ({ name, dtype, sequence })
-  const sizes = given.initializers.filter(({ dtype }) => dtype === "int64")
-  return encodeModel({ ...given, inputs: [...described, ...sizes].map(unsized), outputs: results.map(unsized) })
+  // forward pass to the backward pass. So of a graph that has its order it learns none.
+  const told = (value: OnnxValue): OnnxValue => {
+    const { name, dtype, sequence = false } = value
+    return graph.order === undefined ? value : { name, dtype, sequence }
+  }
+  const model = encodeModel({
+    name: graph.name,
+    nodes: [...first, ...nodes],
+    initializers,
+    inputs: [...described, ...inputs].map(told),
+    outputs: results.map(told)
+  })
+  return { model, operands: given }
 }
 
 /**
@@ -109,18 +108,6 @@ const int8Inputs = (graph: Graph): ReadonlyArray<OnnxValue> =>
       { name: scales, dtype: "float32", shape: [outputs] }
     ]
   })
-
-/** Splats up to this size are stored, larger ones expanded at run time. */
-const storedSplat = 4096
-
-export const filled = (number: number, dtype: DType, length: number): Float32Array | Int32Array | Uint8Array =>
-  dtype === "float32"
-    ? new Float32Array(length).fill(number)
-    : dtype === "int32"
-      ? new Int32Array(length).fill(number)
-      : new Uint8Array(length).fill(number)
-
-export const isStored = (value: Value): boolean => sizeOf(value.shape) <= storedSplat
 
 /** Inputs keep their names, the others are numbered: names hang on places, not on sizes. */
 export function valueNames({ values }: Graph): Map<Value, string> {

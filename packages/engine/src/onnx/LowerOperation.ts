@@ -2,7 +2,7 @@
 import type { Value } from "../Graph.ts"
 import { sizeOf } from "../Graph.ts"
 import type { Emitter } from "./Lower.ts"
-import { filled, isStored } from "./Lower.ts"
+import { filled } from "./Operands.ts"
 import { elementType } from "./Protobuf.ts"
 
 type Lowering = (value: Value, emitter: Emitter, inputs: ReadonlyArray<string>, output: string) => void
@@ -71,7 +71,7 @@ const scatterAdd: Lowering = (value, { node, integers, scalar }, [rows, position
   node("ScatterElements", [`${output}.zeros`, `${output}.positions`, rows!], output, { axis: 0, reduction: "add" })
 }
 
-const splat: Lowering = (value, { node, scalar, integers, tensor }, _, output) => {
+const splat: Lowering = (value, { node, scalar, integers, tensor, isStored }, _, output) => {
   const fill = number(value, "value")
   if (isStored(value)) return tensor(output, value, filled(fill, value.dtype, sizeOf(value.shape)))
   return node("Expand", [scalar(fill, value.dtype), integers(value.shape)], output)

@@ -2,11 +2,11 @@
 import type { Graph, Value } from "../Graph.ts"
 import type { DType } from "../Program.ts"
 import type { Emitter } from "./Lower.ts"
-import { filled, valueNames } from "./Lower.ts"
+import { valueNames } from "./Lower.ts"
 import { lowerOperation } from "./LowerOperation.ts"
+import { filled } from "./Operands.ts"
+import type { Data } from "./Operands.ts"
 import type { OnnxNode } from "./Protobuf.ts"
-
-export type Data = Float32Array | Int32Array | Uint8Array
 
 /** What lowering one operation does, with names that don't depend on sizes. */
 export type Call =
@@ -43,12 +43,10 @@ const callsOf = (value: Value, index: number, nameOf: (value: Value) => string):
     },
     scalar: (number, dtype) => tensor(place(), dtype, [], filled(number, dtype, 1)),
     tensor: (name, { dtype, shape }, data) => void tensor(name, dtype, shape, data),
+    isStored: () => false,
     int8: () => undefined
   }
-  if (value.op === "Splat") {
-    const fill = emitter.scalar(value.attributes["value"] as number, value.dtype)
-    emitter.node("Expand", [fill, emitter.integers(value.shape)], nameOf(value))
-  } else lowerOperation(value, emitter)
+  lowerOperation(value, emitter)
   return calls
 }
 

@@ -16,9 +16,9 @@ import type { Held } from "../WorkerHeld.ts"
 import { int8Levels } from "./Int8.ts"
 import type { OnnxPrecision } from "./Lower.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
-import { makeSessionCache } from "./SessionCache.ts"
+import { makeSessionCache, runOf } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
-import { startSessions } from "./SessionClient.ts"
+import { newSpace, startSessions } from "./SessionClient.ts"
 import type { TrainedModel } from "./WorkerTraining.ts"
 
 export interface OnnxOptions {
@@ -33,8 +33,6 @@ export interface OnnxOptions {
 /** Fails with Unavailable where onnxruntime-node has no binary. */
 export const makeOnnxExecutor = (options: OnnxOptions): Effect.Effect<Executor, EngineError, Scope.Scope> =>
   Effect.map(startSessions(options), (client) => onnxExecutor(client, options))
-
-let spaces = 0
 
 /** Raised when the operations that a program becomes change, and with them the last bits of its results. */
 const revision = 2
@@ -59,7 +57,7 @@ const loadModel = (
   precision: OnnxPrecision
 ): Effect.Effect<LoadedModel, EngineError, Scope.Scope> =>
   Effect.gen(function* () {
-    const space = ++spaces
+    const space = newSpace()
     const specs = specsOf(given)
     const packed: TrainedModel["packed"] = { as: undefined }
     yield* checkTensors("load", "weight", given)
@@ -85,11 +83,9 @@ const loadModel = (
         const all = { ...held?.specs, ...specsOf(inputs) }
         const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all))
         yield* shrink(compiled.int8)
+        const spaces = held === undefined ? [space] : [held.space, space]
         const results = yield* client.ask(name, {
-          _tag: "Run",
-          session: compiled.session,
-          spaces: held === undefined ? [space] : [held.space, space],
-          inputs: prefixed("x:", inputs),
+          ...runOf(compiled, spaces, prefixed("x:", inputs)),
           ...(held === undefined ? {} : { holding: holdingOf(held, keeping) })
         })
         if (held !== undefined) for (const kept of keeping.keep ?? []) held.specs[kept] = compiled.specs[`y:${kept}`]!
@@ -103,7 +99,7 @@ const loadModel = (
     return {
       run: (program, inputs) => lock.withPermits(1)(runWith(program, inputs)),
       hold: Effect.suspend(() =>
-        holdInWorker(client, ++spaces, (program, inputs, held, keeping) =>
+        holdInWorker(client, newSpace(), (program, inputs, held, keeping) =>
           lock.withPermits(1)(runWith(program, inputs, held, keeping))
         )
       ),
@@ -111,7 +107,7 @@ const loadModel = (
       train: (program, optimizer, start) =>
         Effect.suspend(() => {
           trained = true
-          return trainOnnx({ client, lock, space, specs, packed }, ++spaces, ++spaces, program, optimizer, start)
+          return trainOnnx({ client, lock, space, specs, packed }, newSpace(), newSpace(), program, optimizer, start)
         })
     }
   })

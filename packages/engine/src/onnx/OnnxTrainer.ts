@@ -16,7 +16,8 @@ import { workerPasses } from "../WorkerPasses.ts"
 import type { PassRunner } from "../WorkerPasses.ts"
 import { passOf, workerTrainer } from "../WorkerTrainer.ts"
 import type { Pass } from "../WorkerTrainer.ts"
-import { makeSessionCache } from "./SessionCache.ts"
+import { makeSessionCache, runOf } from "./SessionCache.ts"
+import type { CompiledSession } from "./SessionCache.ts"
 import { ask } from "./WorkerTraining.ts"
 import type { TrainedModel, Training } from "./WorkerTraining.ts"
 import { groupOptimizer, groupSpecs, pieceLength, weightGroups } from "./WeightGroups.ts"
@@ -52,27 +53,30 @@ export const trainOnnx = (
 const momentumOf = ({ optimizer }: Training) => optimizer.momentum ?? 1
 
 /** A session's run; the gradients stay in the worker. */
-const runSession = ({ client, program, ownSpace, space }: Training, session: number, inputs: HostTensors) =>
-  client.ask(program.name, { _tag: "Run", session, spaces: [ownSpace, space], inputs })
+const runSession = (training: Training, compiled: CompiledSession, inputs: HostTensors) =>
+  ask(training, runOf(compiled, [training.ownSpace, training.space], inputs))
 
 const forwardBackward = (training: Training, inputs: HostTensors): Effect.Effect<Pass, EngineError> =>
   Effect.gen(function* () {
     const { program, cache, own } = training
     yield* checkTensors(program.name, "input", inputs)
-    const { session, outputs } = yield* cache.get(program, shapeKey(inputs), () =>
+    const compiled = yield* cache.get(program, shapeKey(inputs), () =>
       leanStepGraph(program, own, specsOf(inputs), momentumOf(training))
     )
-    const trained = namesUnder("g:", outputs)
+    const trained = namesUnder("g:", Object.keys(compiled.specs))
     // Before the first run, whose memory grows by what packing lets go of.
     yield* pack(training, trained)
-    const results = yield* runSession(training, session, prefixed("x:", inputs))
+    const results = yield* runSession(training, compiled, prefixed("x:", inputs))
     return passOf(results, trained)
   })
 
 const passRunner = (training: Training): PassRunner => ({
   run: (pass, key, graph, inputs) =>
-    Effect.flatMap(training.cache.get(pass, key, graph), ({ session, outputs }) =>
-      Effect.map(runSession(training, session, inputs), (results) => ({ outputs, results }))
+    Effect.flatMap(training.cache.get(pass, key, graph), (compiled) =>
+      Effect.map(runSession(training, compiled, inputs), (results) => ({
+        outputs: Object.keys(compiled.specs),
+        results
+      }))
     ),
   clear: ask(training, { _tag: "Clear", space: training.ownSpace, prefix: "g:" })
 })
@@ -112,23 +116,23 @@ const update = (training: Training, { trained }: Pass, scalars: HostTensors) =>
     const { program, optimizer, cache, groupSpace } = training
     const groups = yield* pack(training, trained)
     const key = trained.join()
-    const runOn = (session: number, inputs: HostTensors) =>
-      ask(training, { _tag: "Run", session, spaces: [groupSpace], inputs })
+    const runOn = (compiled: CompiledSession, inputs: HostTensors) =>
+      ask(training, runOf(compiled, [groupSpace], inputs))
     const followed = groupSpecs(groups, ({ twin }) => twin)
     if (Object.keys(followed).length > 0) {
       const twin = yield* cache.get(followGraph, `t: ${key}`, () =>
         followGraph(program.name, "t:", followed, momentumOf(training))
       )
-      yield* runOn(twin.session, {})
+      yield* runOn(twin, {})
     }
     const moved = groupSpecs(groups, ({ trained }) => trained)
     if (Object.keys(moved).length === 0) return
     const adam = yield* cache.get(updateGraph, key, () =>
       updateGraph(program.name, moved, groupOptimizer(groups, optimizer))
     )
-    yield* runOn(adam.session, scalars)
+    yield* runOn(adam, scalars)
     const { ema } = optimizer
     if (ema === undefined) return
     const average = yield* cache.get(followGraph, `n: ${key}`, () => followGraph(program.name, "n:", moved, ema))
-    yield* runOn(average.session, {})
+    yield* runOn(average, {})
   })

@@ -42,8 +42,6 @@ export type Command =
       readonly arena: boolean
       /** Run as it is: ONNX Runtime's own rewriting would move what has its order, or would find nothing. */
       readonly asWritten: boolean
-      /** Of a session that isn't to copy what it writes (Uncopied.ts): all its outputs. */
-      readonly outputs?: Specs
     }
   | { readonly _tag: "Release"; readonly session: number }
   | {
@@ -52,6 +50,8 @@ export type Command =
       readonly spaces: ReadonlyArray<number>
       readonly inputs: HostTensors
       readonly holding?: Holding
+      /** Of a session that doesn't copy what it writes (Uncopied.ts): all its outputs. */
+      readonly outputs?: Specs
     }
 
 export interface SessionOptions {

@@ -1,7 +1,9 @@
 /**
- * Compiled sessions, one per (program object, shapes of its inputs). The least recently used ones go when there are too many, and
- * all of them with the scope they were made in.
+ * Compiled sessions, one per (program object, shapes of its inputs), and one for all shapes whose models are the same to the byte, as those
+ * of a training step at other text lengths are. The least recently used ones go when there are too many, and all of them with the scope they
+ * were made in.
  */
+import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { makeCompileCache } from "../CompileCache.ts"
@@ -9,19 +11,30 @@ import { asEngineError } from "../EngineError.ts"
 import type { EngineError } from "../EngineError.ts"
 import type { Graph } from "../Graph.ts"
 import { mapTensors } from "../HostTensors.ts"
-import type { Specs } from "../Program.ts"
+import type { HostTensors, Specs } from "../Program.ts"
 import { int8Weights } from "./Int8.ts"
 import { lower } from "./Lower.ts"
 import type { OnnxPrecision } from "./Lower.ts"
+import type { Command } from "./Protocol.ts"
+import { newSpace } from "./SessionClient.ts"
 import type { SessionClient } from "./SessionClient.ts"
 import { isUncopied } from "./Uncopied.ts"
+
+interface Session {
+  readonly number: number
+  /** Of its model. */
+  readonly digest: string
+  /** Shapes that it serves. */
+  uses: number
+}
 
 export interface CompiledSession {
   /** Weights that it wants in 8 bits. */
   readonly int8: ReadonlyArray<string>
-  readonly session: number
-  /** Names of the graph's outputs. */
-  readonly outputs: ReadonlyArray<string>
+  readonly session: Session
+  /** Of its operands at these shapes. */
+  readonly space: number
+  /** All its outputs. */
   readonly specs: Specs
 }
 
@@ -29,7 +42,18 @@ export interface SessionCache {
   readonly get: (program: object, key: string, graph: () => Graph) => Effect.Effect<CompiledSession, EngineError>
 }
 
-let sessions = 0
+/** A session's run on these inputs and on what is in these spaces. */
+export const runOf = (
+  { session, space, specs }: CompiledSession,
+  spaces: ReadonlyArray<number>,
+  inputs: HostTensors
+): Extract<Command, { _tag: "Run" }> => ({
+  _tag: "Run",
+  session: session.number,
+  spaces: [...spaces, space],
+  inputs,
+  ...(isUncopied(specs) && { outputs: specs })
+})
 
 /** Where a graph has nothing else, as an optimiser's update, ONNX Runtime finds nothing to rewrite; to look for it takes most of a compile. */
 const elementwise = new Set(["Input", "Constant", "Splat", "Add", "Sub", "Mul", "Div", "Sqrt", "Max", "Min"])
@@ -37,41 +61,49 @@ const elementwise = new Set(["Input", "Constant", "Splat", "Add", "Sub", "Mul", 
 const asWritten = ({ order, values }: Graph): boolean =>
   order !== undefined || values.every(({ op }) => elementwise.has(op))
 
-/**
- * A session's arena keeps its largest memory for good, for about a tenth more speed. A program's first session has one; those for further
- * shapes share the process's memory, or a training over several text lengths would hold the sum of all of theirs.
- */
-const compile = (
-  client: SessionClient,
-  build: () => Graph,
-  arena: boolean,
-  precision: OnnxPrecision
-): Effect.Effect<CompiledSession, EngineError> =>
-  Effect.gen(function* () {
-    const graph = yield* Effect.try({ try: build, catch: asEngineError })
-    const session = ++sessions
-    const model = lower(graph, precision)
-    const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
-    yield* client.ask(graph.name, {
-      _tag: "Compile",
-      session,
-      program: graph.name,
-      model,
-      arena,
-      asWritten: asWritten(graph),
-      ...(isUncopied(specs) && { outputs: specs })
-    })
-    return { session, outputs: Object.keys(specs), specs, int8: precision === "int8" ? int8Weights(graph) : [] }
-  })
+let sessions = 0
 
 export const makeSessionCache = (
   client: SessionClient,
   precision: OnnxPrecision = "fp32"
-): Effect.Effect<SessionCache, never, Scope.Scope> =>
-  makeCompileCache<CompiledSession>(({ session }) =>
-    Effect.ignore(client.ask("onnx executor", { _tag: "Release", session }))
-  ).pipe(
-    Effect.map(({ get }) => ({
-      get: (program, key, graph) => get(program, key, (first) => compile(client, graph, first, precision))
-    }))
-  )
+): Effect.Effect<SessionCache, never, Scope.Scope> => {
+  const open = new Map<string, Session>()
+
+  // A session's arena keeps its largest memory for good, for about a tenth more speed. A program's first session has one; further ones share
+  // the process's memory, or a program run at many shapes would hold the sum of all of theirs.
+  const openSession = Effect.fnUntraced(function* (graph: Graph, model: Uint8Array, arena: boolean) {
+    const digest = createHash("sha256").update(model).digest("hex")
+    const known = open.get(digest)
+    if (known !== undefined) return known
+    const session: Session = { number: ++sessions, digest, uses: 0 }
+    const { name: program } = graph
+    const compile = { session: session.number, program, model, arena, asWritten: asWritten(graph) }
+    yield* client.ask(program, { _tag: "Compile", ...compile })
+    open.set(digest, session)
+    return session
+  })
+
+  const compile = Effect.fnUntraced(function* (build: () => Graph, arena: boolean) {
+    const graph = yield* Effect.try({ try: build, catch: asEngineError })
+    const { model, operands } = lower(graph, precision)
+    const session = yield* openSession(graph, model, arena)
+    const space = newSpace()
+    yield* client.ask(graph.name, { _tag: "Put", space, tensors: operands })
+    session.uses++
+    const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
+    return { session, space, specs, int8: precision === "int8" ? int8Weights(graph) : [] }
+  })
+
+  const letGo = (command: Command) => Effect.ignore(client.ask("onnx executor", command))
+
+  const release = Effect.fnUntraced(function* ({ session, space }: CompiledSession) {
+    yield* letGo({ _tag: "Drop", space })
+    if (--session.uses > 0) return
+    open.delete(session.digest)
+    yield* letGo({ _tag: "Release", session: session.number })
+  })
+
+  return Effect.map(makeCompileCache(release), ({ get }) => ({
+    get: (program, key, graph) => get(program, key, (first) => compile(graph, first))
+  }))
+}

@@ -13,3 +13,8 @@ export const startSessions = (options: SessionOptions): Effect.Effect<SessionCli
     file: workerFile("SessionWorker", import.meta.url),
     data: options
   })
+
+let spaces = 0
+
+/** A number that no space of the process has yet. */
+export const newSpace = (): number => ++spaces

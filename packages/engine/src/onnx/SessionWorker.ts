@@ -23,8 +23,6 @@ const options = workerData as SessionOptions & Cells
 const spaces = new Map<number, Map<string, Tensor>>()
 const sessions = new Map<number, InferenceSession>()
 const profiles = new Map<number, SessionProfile>()
-/** Outputs of the sessions that don't copy what they write. */
-const written = new Map<number, Specs>()
 
 const runtime: typeof Runtime | undefined = await import("onnxruntime-node").catch((cause: unknown) => {
   const detail = `onnxruntime-node doesn't load here: ${detailOf(cause)}`
@@ -45,8 +43,7 @@ const toHost = (tensor: Tensor): HostTensor => ({
  * while a run waits for them, which doubles its speed; after the run they must stop, or they take the cores from the next session's.
  */
 function compile(command: Extract<Command, { _tag: "Compile" }>): Promise<InferenceSession> {
-  const { session, program, model, arena, asWritten, outputs } = command
-  if (outputs !== undefined) written.set(session, outputs)
+  const { session, program, model, arena, asWritten } = command
   const profile = options.profile === undefined ? undefined : new SessionProfile(options.profile, session, program)
   if (profile !== undefined) profiles.set(session, profile)
   return runtime!.InferenceSession.create(model, {
@@ -63,7 +60,7 @@ function compile(command: Extract<Command, { _tag: "Compile" }>): Promise<Infere
 }
 
 async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTensors> {
-  const { session: id, spaces: from, inputs, holding } = command
+  const { session: id, spaces: from, inputs, holding, outputs } = command
   const session = sessions.get(id)!
   const stored = (name: string) =>
     from.map((space) => spaces.get(space)?.get(name)).find((tensor) => tensor !== undefined)
@@ -74,7 +71,6 @@ async function run(command: Extract<Command, { _tag: "Run" }>): Promise<HostTens
   }
   const place = (name: string) =>
     name.startsWith(inPlace) ? (stored(name.slice(inPlace.length)) ?? missing(name)) : stored(name)
-  const outputs = written.get(id)
   if (outputs !== undefined) {
     const made = zeros(Object.fromEntries(Object.entries(outputs).filter(([name]) => place(name) === undefined)))
     await runUncopied(
@@ -209,7 +205,6 @@ async function release(id: number): Promise<void> {
   if (session === undefined) return
   profiles.get(id)?.released(session)
   profiles.delete(id)
-  written.delete(id)
   await session.release()
   sessions.delete(id)
 }

@@ -38,7 +38,10 @@ function gatherWithinBatches(x: Value, positions: Value, axis: number, batchAxes
   return reshape(gather(rows, flat, 0, 0), [...positions.shape, ...x.shape.slice(axis + 1)])
 }
 
-/** Up to so many rows, a product with zeros and ones is faster than ONNX Runtime's addition of one element after another. */
+/**
+ * Up to so many rows, a product with zeros and ones is faster than ONNX Runtime's addition of one element after another. With fewer positions
+ * than rows, as where one token a text is picked, neither takes any time, and a short text's program shall be that of a long one.
+ */
 const fewRows = 128
 
 /** [rows, ...rest]: the rows of `x` [n, ...rest] added up by their position in `positions` [n]. Positions may repeat. */
@@ -51,7 +54,7 @@ export function scatterAdd(x: Value, positions: Value, rows: number): Value {
   }
   const rest = x.shape.slice(lead)
   const count = sizeOf(positions.shape)
-  if (rows <= fewRows) {
+  if (rows <= fewRows && rows <= count) {
     const classes = constant(
       Int32Array.from({ length: rows }, (_, row) => row),
       [rows, 1],
