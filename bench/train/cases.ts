@@ -2,6 +2,7 @@
  * Training steps against PyTorch.
  *
  *   clip-tiny, clip-small, blip-tiny, blip-small   one batch, texts padded to the full length on both sides
+ *   the same with -memory-low                      `memory: low`: activations computed twice instead of kept
  *   the same with -real-lengths                    a window of eight steps of texts as long as the emoji captions
  *   the same with -bf16                            TensorFlow with products in bfloat16; only where they are named, since it has to be installed
  *   clip-tiny-4096, clip-tiny-32768                one step by gradient caching in micro-batches of 64; the larger only where it is named
@@ -75,6 +76,14 @@ const fullLength = ([name, model]: Named): Case => ({
   peers: [pytorch(model, "eager", "eager", "same"), pytorch(model, "compile", "compile", "same")]
 })
 
+/** Against the peer that keeps its activations. */
+const memoryLow = ([name, model]: Named): Case => ({
+  ...fullLength([name, model]),
+  name: `${name}-memory-low`,
+  ours: ours(model, "memory-low"),
+  peers: [pytorch(model, "eager", "eager", "same")]
+})
+
 const realLengths = ([name, model]: Named): Case => ({
   ...step,
   name: `${name}-real-lengths`,
@@ -120,6 +129,7 @@ export function trainCases(nano: boolean): ReadonlyArray<Case> {
   const [, clip] = models[0]!
   return [
     ...models.map(fullLength),
+    ...models.map(memoryLow),
     ...models.map(realLengths),
     ...models.map(bfloat16),
     cached("clip-tiny-4096", clip, nano ? 16 : 4096),

@@ -1,10 +1,11 @@
 /**
- * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached|bf16]`. FOLDER is TrainFolder's.
+ * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached|memory-low|bf16]`. FOLDER is TrainFolder's.
  *
  * Several batches are gone through in turn, and a time is then the mean of a step over all of them. `cached`: they are the
- * micro-batches of one step. `bf16`: by TensorFlow, which has to be installed (docs/engines.md). Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
+ * micro-batches of one step. `memory-low`: the program with `memory: low`. `bf16`: by TensorFlow, which has to be installed (docs/engines.md). Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
  */
 import { makeOnnxExecutor, makeTensorflowExecutor } from "@bootlace/engine"
+import type { TrainingProgram } from "@bootlace/engine"
 import { Effect } from "effect"
 import { readTraining } from "./TrainFolder.ts"
 import { learning_rate, trainModels } from "./TrainModel.ts"
@@ -13,7 +14,8 @@ import type { TrainModelName } from "./TrainModel.ts"
 const [name, folder, threads, steps, how] = process.argv.slice(2)
 const made = trainModels[name as TrainModelName]()
 const { weights, state, batches, batchOf } = readTraining(folder!, made)
-const { program, optimizer, enqueue } = made
+const { optimizer, enqueue } = made
+const program: TrainingProgram = { ...made.program, ...(how === "memory-low" && { memory: "low" }) }
 
 const training = Effect.gen(function* () {
   const executor = yield* how === "bf16"
