@@ -13,15 +13,18 @@ import * as tf from "@tensorflow/tfjs-core"
 import { capture } from "./Capture.ts"
 import type { AdamWScalars, AdamWState } from "./AdamW.ts"
 import { adamW } from "./AdamW.ts"
-import { gradientParts } from "./GradientOrder.ts"
+import { gradientOrder } from "./GradientOrder.ts"
 import type { Graph } from "./Graph.ts"
 import { mapTensors, prefixed, under } from "./HostTensors.ts"
 import { recompute } from "./Recompute.ts"
+import { rewriteGraph } from "./RewriteGraph.ts"
 import type { CachedProgram } from "./GradientCaching.ts"
 import type { Optimizer, Program, Specs, Tensors, TrainingProgram } from "./Program.ts"
 import type { TrainingSpecs } from "./TrainingChecks.ts"
 import { addedTo, differentiate, momentumTwin, normOf, pulled, stepResults } from "./TrainingStep.ts"
-import { foldScales } from "./onnx/FoldScale.ts"
+import { foldScale } from "./onnx/FoldScale.ts"
+import { gatherFirst } from "./onnx/GatherFirst.ts"
+import { scatterInto } from "./onnx/ScatterInto.ts"
 import { inPlace } from "./WorkerProtocol.ts"
 
 export const inferenceGraph = (program: Program, weights: Specs, inputs: Specs): Graph =>
@@ -53,10 +56,10 @@ export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs
 
 /** The same step for ONNX Runtime: what it keeps, and in which order it computes. */
 export function leanStepGraph(...step: Parameters<typeof stepGraph>): Graph {
-  const graph = foldScales(stepGraph(...step))
+  const graph = rewriteGraph(stepGraph(...step), [foldScale, gatherFirst, scatterInto])
   const loss = graph.outputs.total!
   const lean = recompute(graph, loss, step[0].memory ?? "cheap")
-  return { ...lean, order: gradientParts(lean, loss) }
+  return { ...lean, order: gradientOrder(lean, loss) }
 }
 
 /** The features of a micro-batch. */

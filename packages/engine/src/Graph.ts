@@ -5,7 +5,7 @@
  * Operations carry ONNX's names where ONNX has them. The others:
  *   Input    a tensor bound at each run             Constant  values known at capture
  *   Splat    one number in every element            Out       output `index` of an operation that has several
- *   ScatterAdd  rows of a [n, R] added into zeros [rows, R] at int32 positions [n]
+ *   ScatterAdd  rows of a [n, R] added into zeros [rows, R], or into a third operand, at int32 positions [n]
  *   AddAt       one number a row [n, 1] added into [n, V] at int32 positions [n, 1]
  */
 import type { DType } from "./Program.ts"

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { Executor, HostTensors, TrainingProgram } from "../src/index.ts"
 import { makeEagerExecutor, makeOnnxExecutor } from "../src/index.ts"
 import { capture } from "../src/Capture.ts"
-import { gradientParts } from "../src/GradientOrder.ts"
+import { gradientOrder } from "../src/GradientOrder.ts"
 import { specsOf } from "../src/HostTensors.ts"
 import { leanStepGraph } from "../src/Compile.ts"
 import { recompute } from "../src/Recompute.ts"
@@ -80,7 +80,7 @@ describe("activations computed again", () => {
       }
     }
     const graph = graphOf({ ...program, twin: [], state: {} })
-    const parts = gradientParts(graph, graph.outputs.total!)
+    const parts = gradientOrder(graph, graph.outputs.total!)
     expect(graph.order).toEqual(parts)
     const products = parts.filter(({ op, shape }) => op === "MatMul" && shape[0] === 2 * sizes.D)
     expect(products).toHaveLength(2)

@@ -63,12 +63,15 @@ const slice: Lowering = (value, { node, integers }, [x], output) => {
  * ScatterND with reduction "add" would be the natural operation, but ONNX Runtime 1.30 loses updates in it when a position
  * repeats and it runs on several threads. ScatterElements adds one by one.
  */
-const scatterAdd: Lowering = (value, { node, integers, scalar }, [rows, positions], output) => {
+const scatterAdd: Lowering = (value, { node, integers, scalar }, [rows, positions, into], output) => {
   const [count, width] = value.inputs[0]!.shape as [number, number]
-  node("Expand", [scalar(0, "float32"), integers(value.shape)], `${output}.zeros`)
+  if (into === undefined) node("Expand", [scalar(0, "float32"), integers(value.shape)], `${output}.zeros`)
   node("Reshape", [positions!, integers([count, 1])], `${output}.column`)
   node("Expand", [`${output}.column`, integers([count, width])], `${output}.positions`)
-  node("ScatterElements", [`${output}.zeros`, `${output}.positions`, rows!], output, { axis: 0, reduction: "add" })
+  node("ScatterElements", [into ?? `${output}.zeros`, `${output}.positions`, rows!], output, {
+    axis: 0,
+    reduction: "add"
+  })
 }
 
 const splat: Lowering = (value, { node, scalar, integers, tensor, isStored }, _, output) => {
