@@ -71,7 +71,7 @@ describe("training graphs", () => {
     expect(peakBytes(unordered) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.2)
     // Without its sums, the image tokens' gradient would hold what each layer of cross-attention gives it.
     const parts = order!.filter(({ op }) => op !== "Add")
-    expect(peakBytes({ ...unordered, order: parts }) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.05)
+    expect(peakBytes({ ...unordered, order: parts }) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.02)
   })
 
   it("of blip have no distribution over the vocabulary, and project each image once for three texts", async () => {
