@@ -2,6 +2,7 @@
  * Finds case folders by looking: what a folder is, its files say.
  *
  *   init.safetensors + expected_train.json              BLIP's pre-training
+ *   expected_retrieval.safetensors                      BLIP's losses where rows show the same image
  *   open_clip_config.json                               open_clip
  *   config.json, by its `architectures`                 transformers
  *
@@ -10,7 +11,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { basename, dirname, join, relative } from "node:path"
 
-export type Kind = "clip" | "blip" | "siglip" | "open_clip" | "pretraining"
+export type Kind = "clip" | "blip" | "siglip" | "open_clip" | "pretraining" | "retrieval"
 
 export interface Case {
   /** Path from where the search began. */
@@ -55,6 +56,7 @@ const kindOf = (folder: string, names: ReadonlyArray<string>): readonly [Kind | 
       ? ["pretraining", ""]
       : [undefined, "init.safetensors without expected_train.json"]
   }
+  if (names.includes("expected_retrieval.safetensors")) return ["retrieval", ""]
   if (names.includes("config.json")) {
     const named = architecturesIn(folder)
     if (named === undefined) return [undefined, "config.json is no JSON"]
@@ -64,7 +66,7 @@ const kindOf = (folder: string, names: ReadonlyArray<string>): readonly [Kind | 
       return [undefined, `config.json has architectures ${JSON.stringify(named)}`]
   }
   if (names.includes("open_clip_config.json")) return ["open_clip", ""]
-  return [undefined, "neither config.json, open_clip_config.json nor init.safetensors"]
+  return [undefined, "none of config.json, open_clip_config.json, init.safetensors and expected_retrieval.safetensors"]
 }
 
 const isImages = (folder: string): boolean => basename(folder) === "images" && isCollection(dirname(folder))

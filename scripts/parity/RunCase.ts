@@ -17,6 +17,7 @@ import { ourNames } from "./Names.ts"
 import { pixelChecks } from "./PixelChecks.ts"
 import { pretrainingChecks, pretrainingModel } from "./PretrainChecks.ts"
 import type { Recipe } from "./PretrainChecks.ts"
+import { retrievalChecks } from "./RetrievalChecks.ts"
 import { readJson, readTensors } from "./Stored.ts"
 import { tokenChecks } from "./TokenChecks.ts"
 
@@ -105,9 +106,17 @@ const pretraining = Effect.fnUntraced(function* (at: Case, cases: ReadonlyArray<
   return [...tokens, ...pixels, ...(yield* pretrainingChecks(model, loaded, recipe, init, weights, expected))]
 }, Effect.scoped)
 
+const checksOf = (at: Case, cases: ReadonlyArray<Case>) => {
+  if (at.kind === "pretraining") return pretraining(at, cases)
+  if (at.kind !== "retrieval") return modelChecks(at)
+  return Effect.flatMap(readTensors(join(at.folder, "expected_retrieval.safetensors")), (expected) =>
+    retrievalChecks(expected ?? {})
+  )
+}
+
 /** The checks of a case. One of an unknown kind, or with nothing to check, is a failed check. */
 export const runCase = Effect.fnUntraced(function* (at: Case, cases: ReadonlyArray<Case>) {
   if (at.kind === undefined) return [failed("kind", `a folder of no known kind: ${at.reason}`)]
-  const checks = yield* guarded("case", at.kind === "pretraining" ? pretraining(at, cases) : modelChecks(at))
+  const checks = yield* guarded("case", checksOf(at, cases))
   return checks.length === 0 ? [failed("expectations", "nothing here to compare with")] : checks
 })

@@ -50,7 +50,7 @@ describe("parity with PyTorch", () => {
 
   it("is checked for every kind of case", () => {
     const kinds = findCases(here).map(({ kind }) => kind)
-    for (const kind of ["clip", "blip", "siglip", "open_clip", "pretraining"]) expect(kinds).toContain(kind)
+    for (const kind of ["clip", "blip", "siglip", "open_clip", "pretraining", "retrieval"]) expect(kinds).toContain(kind)
     expect(kinds).not.toContain(undefined)
   })
 })

@@ -13,6 +13,7 @@ export { contrastiveBlock, sigmoidBlock, type ContrastiveBlock } from "./objecti
 export * from "./objectives/LanguageModeling.ts"
 export * from "./objectives/Matching.ts"
 export * from "./objectives/MomentumContrastive.ts"
+export { noImage } from "./objectives/SameImage.ts"
 export { sigmoidContrastive } from "./objectives/SigmoidContrastive.ts"
 export * from "./Optimizers.ts"
 export { preprocessorConfig } from "./PreprocessorConfig.ts"

@@ -52,6 +52,36 @@ describe("contrastive", () => {
   })
 })
 
+describe("ITC by images", () => {
+  const [image_embeds, text_embeds, scale] = [random("i", [4, 6]), random("t", [4, 6]), tf.scalar(3)]
+
+  it("is plain ITC where no image comes twice", () => {
+    const image_ids = tf.tensor2d([
+      [1, 1],
+      [1, 2],
+      [2, 1],
+      [2, 2]
+    ])
+    const [own, plain] = [
+      contrastive({ image_embeds, text_embeds, scale, image_ids }),
+      contrastive({ image_embeds, text_embeds, scale })
+    ]
+    for (const name of ["itc_loss", "image_accuracy", "text_accuracy"] as const)
+      assert.strictEqual(numberOf(own[name]), numberOf(plain[name]))
+  })
+
+  it("counts every text of the image as right", () => {
+    const image_ids = tf.tensor2d([
+      [5, 5],
+      [5, 5],
+      [5, 5],
+      [5, 5]
+    ])
+    const { image_accuracy, text_accuracy } = contrastive({ image_embeds, text_embeds, scale, image_ids })
+    assert.deepStrictEqual([numberOf(image_accuracy), numberOf(text_accuracy)], [1, 1])
+  })
+})
+
 describe("ITC's soft targets", () => {
   it("give no gradient to the scale that made them", () => {
     const [images, texts] = [random("i", [4, 6]), random("t", [4, 6])]
@@ -99,6 +129,38 @@ describe("hard negatives", () => {
         else assert.closeTo(counts[r * B + c]! / draws, weight / total, 0.04)
       })
     })
+  })
+
+  it("are never of the same image", () => {
+    const B = 6
+    const similarity = random("s", [B, B])
+    // The second and third images share one half of the first one's id.
+    const ids = [
+      [7, 9],
+      [7, 8],
+      [7, 9],
+      [6, 9],
+      [7, 9],
+      [7, 8]
+    ]
+    const image_ids = tf.tensor2d(ids)
+    const drawn = new Set<string>()
+    for (let i = 0; i < 500; i++) {
+      const noise = tf.tensor(gumbels(randomKey(4, i), B * B), [B, B])
+      const { image_indices, text_indices } = hardNegatives({
+        similarity_i2t: similarity,
+        similarity_t2i: tf.transpose(similarity),
+        gumbel_i2t: noise,
+        gumbel_t2i: tf.transpose(noise),
+        image_ids
+      })
+      for (const indices of [image_indices, text_indices])
+        indices.dataSync().forEach((column, row) => drawn.add(`${row} ${column}`))
+    }
+    const allowed = ids.flatMap((a, row) =>
+      ids.flatMap((b, column) => (String(a) === String(b) ? [] : [`${row} ${column}`]))
+    )
+    assert.deepStrictEqual([...drawn].toSorted(), allowed.toSorted())
   })
 
   it("need two pairs", () => {

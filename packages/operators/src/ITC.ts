@@ -6,16 +6,20 @@
  *
  * CLIP: the symmetric cross-entropy over the batch (Radford et al. 2021, figure 3). With `twin`, BLIP's: candidates and soft
  * targets come from a momentum copy of both encoders and two queues of its earlier features (Li et al. 2022, section 3.2).
+ * `same_image: positive` is what BLIP finetunes its filter and retrieval with: captions of one image are all right for it (ALBEF's and
+ * LAVIS's code; Salesforce's own computes these targets, then overwrites them).
  * `loss: sigmoid` is SigLIP's: each pair of the batch by itself (Zhai et al. 2023, algorithm 1).
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { sameImage } from "./tensor/SameImageConfig.ts"
 import { batchSize, deferredMap } from "./tensor/tensorMap.ts"
 
 const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
 const config = Schema.Struct({
   batch_size: batchSize,
+  same_image: sameImage,
   loss: Schema.optionalKey(
     Schema.Literals(["softmax", "sigmoid"]).annotate({
       description:
@@ -52,7 +56,11 @@ export const wantsTwin = (config: Config, architecture: string | undefined): boo
 
 /** For gradient caching. */
 export const refusesRows = (config: Config, architecture: string | undefined): string | undefined =>
-  wantsTwin(config, architecture) ? "its twin and queues see whole batches; say `twin: false`" : undefined
+  wantsTwin(config, architecture)
+    ? "its twin and queues see whole batches; say `twin: false`"
+    : config.same_image === "positive"
+      ? "`same_image: positive` sees whole batches; say `negative`"
+      : undefined
 
 const inputs = { image_embeds: "embedding", text_embeds: "embedding" } as const
 

@@ -4,11 +4,13 @@
  *   image_tokens [N, D]   text utf8   ->   match_probability  float32 in [0, 1]
  *   inside Train, with similarity     ->   itm_loss over 3 rows a pair: itself, and one hard negative either way
  *
+ * With `same_image: positive` a text of the same image is no negative of it, as in BLIP's finetuning for retrieval.
  * The text starts with [ENC] instead of [CLS]. Li et al. 2022, sections 3.1 and 3.2.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { dropout } from "./tensor/DropoutConfig.ts"
+import { sameImage } from "./tensor/SameImageConfig.ts"
 import { batchSize, deferredMap } from "./tensor/tensorMap.ts"
 
 const config = Schema.Struct({
@@ -16,6 +18,7 @@ const config = Schema.Struct({
   negatives: Schema.Literals(["hard", "random"])
     .annotate({ description: "in Train: negatives drawn by similarity, or evenly" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("hard" as const))),
+  same_image: sameImage,
   dropout
 })
 export type Config = typeof config.Type

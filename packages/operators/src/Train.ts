@@ -38,26 +38,38 @@ const wantedOf = (spelled: unknown, label_smoothing: unknown): Wanted | undefine
 }
 
 /**
+ * Finetuning a filter, or for retrieval, is ITC and ITM without LM: there the captions of one image are no negatives of each other, as in
+ * ALBEF's and LAVIS's code. In BLIP's pre-training, and CLIP's, they are.
+ */
+const pairing = ({ itm, lm }: Wanted): NodeConfig =>
+  itm !== undefined && lm === undefined ? { same_image: "positive" } : {}
+
+/**
  * The graph of these objectives. ITM draws its negatives by ITC's similarity, so it brings ITC along. `image` is told to the
  * operator that looks at images, `reader` to those that read texts.
  */
 const standardGraph = (
-  { itc, itm, lm }: Wanted,
+  wanted: Wanted,
   { image, reader }: { readonly image: NodeConfig; readonly reader: NodeConfig }
 ): Record<string, NodeSpec> => {
+  const { itc, itm, lm } = wanted
   const image_tokens = "image.image_tokens"
   const text = "pairs.text"
   const graph: Record<string, NodeSpec> = { image: { op: "ImageEncoder", in: { image: "pairs.image" }, config: image } }
   if (itc !== undefined || itm !== undefined) {
     graph["text"] = { op: "TextEncoder", in: { text }, config: reader }
     const embeds = { image_embeds: "image.image_embeds", text_embeds: "text.text_embeds" }
-    graph["itc"] = { op: "ITC", in: embeds, config: itc ?? { twin: false } }
+    graph["itc"] = {
+      op: "ITC",
+      in: embeds,
+      config: itc === undefined ? { twin: false } : { ...pairing(wanted), ...itc }
+    }
   }
   if (itm !== undefined) {
     graph["itm"] = {
       op: "ITM",
       in: { image_tokens, text, similarity: "itc.similarity" },
-      config: { ...reader, ...itm }
+      config: { ...pairing(wanted), ...reader, ...itm }
     }
   }
   if (lm !== undefined) graph["lm"] = { op: "LMDecoder", in: { image_tokens, text }, config: { ...reader, ...lm } }

@@ -18,7 +18,8 @@ operatorContract(ITC, {
   badConfigs: [
     { config: { momentum: 2 }, names: /momentum/ },
     { config: { alpha: -0.1 }, names: /alpha/ },
-    { config: { queue_size: 1.5 }, names: /queue_size/ }
+    { config: { queue_size: 1.5 }, names: /queue_size/ },
+    { config: { same_image: "ignored" }, names: /same_image/ }
   ]
 })
 

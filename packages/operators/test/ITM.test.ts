@@ -19,7 +19,10 @@ operatorContract(ITM, {
   layer: eager,
   columns: { image_tokens, text: textColumn(texts.slice(0, 4)) },
   nulls: { image_tokens, text: textColumn(["a red square", null, "a", ""]) },
-  badConfigs: [{ config: { negatives: "easy" }, names: /negatives/ }]
+  badConfigs: [
+    { config: { negatives: "easy" }, names: /negatives/ },
+    { config: { same_image: true }, names: /same_image/ }
+  ]
 })
 
 describe.each([

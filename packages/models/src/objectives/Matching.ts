@@ -4,8 +4,8 @@
  *   image_tokens [B, N, D]   text [B, T]   ->   itm_loss [] over 3B rows:
  *   the B pairs, then each text with a hard negative image, then each image with a hard negative text
  *
- * A negative is drawn from the batch in proportion to softmax(similarity) + 1e-4, never the own pair: by Gumbel's trick,
- * arg max of log weight + noise, so that the random numbers are inputs of the program.
+ * A negative is drawn from the batch in proportion to softmax(similarity) + 1e-4, never the own pair, nor with image_ids [B, 2]
+ * a row of the same image: by Gumbel's trick, arg max of log weight + noise, so that the random numbers are inputs of the program.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -13,6 +13,7 @@ import { detached } from "../Detached.ts"
 import { dim, MASKED, pickRows } from "../Layers.ts"
 import type { BlipModel, TokenTensors, Weights } from "../Model.ts"
 import { matches } from "./Contrastive.ts"
+import { sameImage } from "./SameImage.ts"
 
 /** For each of B rows, the row of the batch on the other side that makes its negative, int32 [B]. */
 export interface Negatives {
@@ -22,29 +23,37 @@ export interface Negatives {
   readonly text_indices: Tensor
 }
 
+/** [B, B]: 1 where the column is no negative of the row. */
+const noNegatives = (num_rows: number, image_ids: Tensor | undefined): Tensor =>
+  image_ids === undefined ? matches(num_rows, num_rows) : sameImage(image_ids, image_ids)
+
 /** [B, B]: what a hard negative of each row is drawn in proportion to. */
-export const negativeWeights = (similarity_BB: Tensor): Tensor => {
+export const negativeWeights = (similarity_BB: Tensor, image_ids?: Tensor): Tensor => {
   const B = dim(similarity_BB, 0)
-  return tf.mul(tf.add(tf.softmax(similarity_BB, -1), 1e-4), tf.sub(1, matches(B, B)))
+  return tf.mul(tf.add(tf.softmax(similarity_BB, -1), 1e-4), tf.sub(1, noNegatives(B, image_ids)))
 }
 
-const drawNegatives = (similarity_BB: Tensor, gumbel_BB: Tensor): Tensor => {
+const drawNegatives = (similarity_BB: Tensor, gumbel_BB: Tensor, image_ids: Tensor | undefined): Tensor => {
   const B = dim(similarity_BB, 0)
   if (B < 2) throw new Error(`hard negatives need a batch of at least 2 pairs, got ${B}`)
-  const own = matches(B, B)
-  const logWeights = tf.log(tf.add(negativeWeights(similarity_BB), own))
+  const own = noNegatives(B, image_ids)
+  const logWeights = tf.log(tf.add(negativeWeights(similarity_BB, image_ids), own))
   return tf.argMax(tf.add(tf.add(logWeights, gumbel_BB), tf.mul(own, MASKED)), -1)
 }
 
-/** `gumbel_*` [B, B] are standard Gumbel noise, see `gumbels`. No gradient flows through the choice. */
+/**
+ * `gumbel_*` [B, B] are standard Gumbel noise, see `gumbels`. No gradient flows through the choice. Where image_ids are given, they
+ * must be of two images at least.
+ */
 export const hardNegatives = (at: {
   readonly similarity_i2t: Tensor
   readonly similarity_t2i: Tensor
   readonly gumbel_i2t: Tensor
   readonly gumbel_t2i: Tensor
+  readonly image_ids?: Tensor
 }): Negatives => ({
-  image_indices: detached(() => drawNegatives(at.similarity_t2i, at.gumbel_t2i)),
-  text_indices: detached(() => drawNegatives(at.similarity_i2t, at.gumbel_i2t))
+  image_indices: detached(() => drawNegatives(at.similarity_t2i, at.gumbel_t2i, at.image_ids)),
+  text_indices: detached(() => drawNegatives(at.similarity_i2t, at.gumbel_i2t, at.image_ids))
 })
 
 export interface MatchingOutputs {

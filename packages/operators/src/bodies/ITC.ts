@@ -4,11 +4,12 @@ import {
   contrastiveBlock,
   l2Normalize,
   momentumContrastive,
+  noImage,
   normals,
   sigmoidBlock,
   sigmoidContrastive
 } from "@bootlace/models"
-import type { Model, RandomKey, Weights } from "@bootlace/models"
+import type { Model, MomentumContrastiveOutputs, RandomKey, Weights } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
 import { refusesRows, wantsSigmoid, wantsTwin } from "../ITC.ts"
 import type { Config } from "../ITC.ts"
@@ -26,10 +27,13 @@ interface Asked {
 const isSigmoid = ({ model, config }: Asked): boolean => wantsSigmoid(config, model.architecture)
 const hasTwin = ({ model, config }: Asked): boolean => wantsTwin(config, model.architecture)
 
+const goesByImages = ({ config }: Asked): boolean => config.same_image === "positive"
+
 /** Throws in words for a person where the config or the model doesn't go with the sigmoid loss. */
 const checkLoss = (at: Asked): void => {
   if (!isSigmoid(at)) return
   if (at.config.twin === true) throw new Error("ITC: twin goes with loss: softmax; the sigmoid loss has none")
+  if (goesByImages(at)) throw new Error("ITC: same_image: positive goes with loss: softmax")
   if (at.model.similarityBias === undefined)
     throw new Error(
       "ITC: loss: sigmoid needs a model with a logit_bias: architecture siglip, or clip with logit_bias_init_value in its config"
@@ -52,27 +56,39 @@ const queues = (at: Asked, batch_size: number) => {
   if (!hasTwin(at) || Q === 0) return {}
   const E = at.model.embed_dim
   const queue: StateArray = { shape: [Q, E], init: (key) => unitRows(key, Q, E) }
-  return { image_queue: queue, text_queue: queue }
+  const images: StateArray = { shape: [Q, 2], init: () => new Float32Array(2 * Q).fill(noImage) }
+  return { image_queue: queue, text_queue: queue, ...(goesByImages(at) ? { idx_queue: images } : {}) }
 }
 
 /** Alpha at this step. */
 const ramped = ({ alpha, alpha_ramp_epochs }: Config, { epoch }: StepContext): number =>
   alpha * Math.min(1, alpha_ramp_epochs === 0 ? 1 : epoch / alpha_ramp_epochs)
 
-const twinLoss = ({ inputs: embeds, twin, state, feeds }: TrainingScope<Inputs>, scale: tf.Tensor) =>
+const twinLoss = ({ inputs: embeds, twin, state, feeds, image_ids }: TrainingScope<Inputs>, scale: tf.Tensor) =>
   momentumContrastive({
     ...embeds,
     twin_image_embeds: twin.image_embeds!,
     twin_text_embeds: twin.text_embeds!,
     ...(state.image_queue === undefined ? {} : { image_queue: state.image_queue, text_queue: state.text_queue! }),
+    ...(image_ids === undefined ? {} : { image_ids }),
+    ...(state.idx_queue === undefined ? {} : { idx_queue: state.idx_queue }),
     scale,
     alpha: feeds.alpha!
   })
 
-const batchLoss = (at: Asked, { inputs: embeds, weights }: TrainingScope<Inputs>, scale: tf.Tensor) =>
+const batchLoss = (at: Asked, { inputs: embeds, weights, image_ids }: TrainingScope<Inputs>, scale: tf.Tensor) =>
   isSigmoid(at)
     ? sigmoidContrastive({ ...embeds, scale, bias: at.model.similarityBias!(weights) })
-    : contrastive({ ...embeds, scale })
+    : contrastive({ ...embeds, scale, ...(image_ids === undefined ? {} : { image_ids }) })
+
+const enqueued = (
+  { enqueue_image, enqueue_text }: MomentumContrastiveOutputs,
+  { image_ids }: TrainingScope<Inputs>
+) => ({
+  image_queue: enqueue_image,
+  text_queue: enqueue_text,
+  ...(image_ids === undefined ? {} : { idx_queue: image_ids })
+})
 
 export const program =
   () =>
@@ -89,6 +105,7 @@ export const training: TrainingLife<Config, Inputs, Outputs> = {
   },
   momentum: ({ momentum }) => momentum,
   state: queues,
+  imageIds: (at) => (goesByImages(at) ? { of: "image_embeds", at_least: 1 } : undefined),
   feeds: (at, step) =>
     hasTwin(at) ? { alpha: { shape: [], dtype: "float32", data: Float32Array.of(ramped(at.config, step)) } } : {},
   program: (at) => (scope) => {
@@ -101,9 +118,7 @@ export const training: TrainingLife<Config, Inputs, Outputs> = {
         similarity: { i2t: loss.similarity_i2t, t2i: loss.similarity_t2i }
       },
       metrics: { image_accuracy: loss.image_accuracy, text_accuracy: loss.text_accuracy },
-      ...(withTwin === undefined || scope.state.image_queue === undefined
-        ? {}
-        : { enqueue: { image_queue: withTwin.enqueue_image, text_queue: withTwin.enqueue_text } })
+      ...(withTwin === undefined || scope.state.image_queue === undefined ? {} : { enqueue: enqueued(withTwin, scope) })
     }
   },
   byRows: {

@@ -25,6 +25,7 @@ export const training: TrainingLife<
 > = {
   inputs: { image_tokens: "image_tokens", text: "text", similarity: "similarity" },
   outputs: { itm_loss: "loss" },
+  imageIds: ({ config }) => (config.same_image === "positive" ? { of: "image_tokens", at_least: 2 } : undefined),
   feeds: ({ config }, at) => {
     const { seed, node, step, batch_size: B } = at
     const noise = (direction: string) => ({
@@ -36,13 +37,14 @@ export const training: TrainingLife<
   },
   program:
     ({ model, config, tokenizer }) =>
-    ({ weights, inputs: { image_tokens, text, similarity }, feeds, isTwin }) => {
+    ({ weights, inputs: { image_tokens, text, similarity }, feeds, image_ids, isTwin }) => {
       const even = config.negatives === "random"
       const negatives = hardNegatives({
         similarity_i2t: even ? tf.zerosLike(similarity.i2t) : similarity.i2t,
         similarity_t2i: even ? tf.zerosLike(similarity.t2i) : similarity.t2i,
         gumbel_i2t: feeds.gumbel_i2t!,
-        gumbel_t2i: feeds.gumbel_t2i!
+        gumbel_t2i: feeds.gumbel_t2i!,
+        ...(image_ids === undefined ? {} : { image_ids })
       })
       const first = withFirstToken(withDropout(text, { model, config }, { feeds, isTwin }), tokenizer.enc)
       const { itm_loss, match_accuracy } = matching(model, weights, image_tokens, first, negatives)

@@ -8,10 +8,10 @@ import type { RowLosses, Tensors } from "@bootlace/engine"
 import type { TrainingGraph } from "@bootlace/graph"
 import { comparesRows, microBatchRefusal } from "./TrainCheck.ts"
 import { Evaluation, lossesAndScalars, ownOf, prefixed } from "./TrainingProgram.ts"
-import type { Part } from "./TrainingProgram.ts"
+import type { Parts } from "./TrainingParts.ts"
 
 /** The losses of the graph's program by rows. Throws an Error in words for a person where there are none. */
-export const byRowsOf = (parts: ReadonlyMap<string, Part>, graph: TrainingGraph): RowLosses => {
+export const byRowsOf = (parts: Parts, graph: TrainingGraph): RowLosses => {
   const refusal = microBatchRefusal(graph.nodes, [...parts.values()][0]?.at.model.architecture)
   if (refusal !== undefined) throw new Error(`micro_batch_size: ${refusal}`)
   const comparing = [...parts.values()].filter(({ life }) => comparesRows(life.outputs))

@@ -80,6 +80,8 @@ export interface TrainingScope<In extends Columns> {
   readonly state: Tensors
   /** The tensors that `feeds` made for this step. */
   readonly feeds: Tensors
+  /** [B, 2]: which rows show the same image, where the life asks for it. */
+  readonly image_ids?: Tensor
   /** It runs with the momentum weights, for another node's `twin`. */
   readonly isTwin: boolean
 }
@@ -91,6 +93,13 @@ export interface TrainingResult<Out extends Columns> {
   readonly enqueue?: Tensors
 }
 
+/** Which images a program must tell apart: those that an input was made of. */
+export interface ImageIds<In extends Columns> {
+  readonly of: keyof In & string
+  /** How many different images a batch must have. */
+  readonly at_least: number
+}
+
 /** The life inside a Train node. */
 export interface TrainingLife<Config, In extends Columns, Out extends Columns, M = Model> {
   readonly inputs: In
@@ -100,6 +109,8 @@ export interface TrainingLife<Config, In extends Columns, Out extends Columns, M
   /** The momentum of those weights. */
   readonly momentum?: (config: Config) => number
   readonly state?: (at: ProgramContext<Config, M>, batch_size: number) => Readonly<Record<string, StateArray>>
+  /** Undefined: whose image a row shows is nothing to it. */
+  readonly imageIds?: (at: ProgramContext<Config, M>) => ImageIds<In> | undefined
   /** Random numbers, ramps: whatever changes from step to step, for the rows wanted. The shapes must not. */
   readonly feeds?: (at: ProgramContext<Config, M>, step: StepContext) => HostTensors
   readonly program: (at: ProgramContext<Config, M>) => (scope: TrainingScope<In>) => TrainingResult<Out>

@@ -6,7 +6,7 @@
  * input, the nodes that feed it run a second time with the momentum weights.
  */
 import type { HostTensors, RowLosses, Tensors, TrainingProgram, TrainingTensors } from "@bootlace/engine"
-import type { Columns, PlanNode, StoredType, TrainingGraph, Wire } from "@bootlace/graph"
+import type { Columns, StoredType, TrainingGraph } from "@bootlace/graph"
 import { randomKey } from "@bootlace/models"
 import type { Model } from "@bootlace/models"
 import * as tf from "@tensorflow/tfjs-core"
@@ -16,34 +16,10 @@ import type { OpenModel } from "./ModelArtifact.ts"
 import { columnTensors } from "./TensorColumn.ts"
 import type { WeightSelection } from "./TrainedWeights.ts"
 import { isTensorOperator } from "./TensorOperator.ts"
-import type {
-  AnyLife,
-  ColumnTensors,
-  ProgramContext,
-  StateArray,
-  StepContext,
-  TrainingResult
-} from "./TensorOperator.ts"
+import type { AnyLife, ColumnTensors, StateArray, StepContext, TrainingResult } from "./TensorOperator.ts"
+import { columnWire, leavesOf, partsOf, under } from "./TrainingParts.ts"
+import type { ColumnWire, Leaf, Part, Parts } from "./TrainingParts.ts"
 
-/** A column of the data that the graph reads. */
-export interface Leaf {
-  /** `pairs.image`: its name among the program's inputs. */
-  readonly name: string
-  readonly stream: string
-  readonly column: string
-  readonly type: StoredType
-}
-
-/** A node of the graph with its operator's training life and the context it runs in. */
-export interface Part {
-  readonly node: PlanNode
-  readonly life: AnyLife
-  readonly at: ProgramContext<unknown>
-  readonly twin: ReadonlyArray<string>
-  readonly state: Readonly<Record<string, StateArray>>
-}
-
-type ColumnWire = Extract<Wire, { readonly _tag: "Column" }>
 export type Values = Readonly<Record<string, ColumnTensors[keyof ColumnTensors]>>
 
 export interface ComposedTraining {
@@ -58,8 +34,6 @@ export interface ComposedTraining {
 /** Outputs of the program under this prefix are rows for the state array of the rest of the name. */
 export const enqueuePrefix = "enqueue/"
 
-export const under = (node: string, name: string): string => `${node}.${name}`
-
 export const prefixed = <A>(node: string, values: Readonly<Record<string, A>>): Readonly<Record<string, A>> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [under(node, name), value]))
 
@@ -69,12 +43,6 @@ export const ownOf = <A>(node: string, values: Readonly<Record<string, A>>): Rea
       .filter(([name]) => name.startsWith(`${node}.`))
       .map(([name, value]) => [name.slice(node.length + 1), value])
   )
-
-const columnWire = (node: PlanNode, input: string): ColumnWire => {
-  const wire = node.inputs[input]?.[0]
-  if (wire?._tag !== "Column") throw new Error(`${node.id}: input ${input} is not wired to a column`)
-  return wire
-}
 
 /** A graph with its operators' training lives, by node. */
 export interface LivingGraph {
@@ -92,31 +60,14 @@ export const livingGraph = Effect.fnUntraced(function* (graph: TrainingGraph) {
   return { graph, lives } satisfies LivingGraph
 })
 
-const partOf = (
-  node: PlanNode,
-  life: AnyLife | undefined,
-  { model, tokenizer }: OpenModel,
-  batch_size: number
-): Part => {
-  const { operator } = node
-  if (life === undefined) throw new Error(`${node.id}: ${operator.name} has no life inside Train`)
-  if (operator.model !== undefined && !operator.model.includes(model.architecture)) {
-    throw new Error(
-      `${node.id}: ${operator.name} needs a ${operator.model.join(" or ")} model, got a ${model.architecture} model`
-    )
-  }
-  const at: ProgramContext<unknown> = { model, tokenizer, config: node.config }
-  return { node, life, at, twin: life.twin?.(at) ?? [], state: life.state?.(at, batch_size) ?? {} }
-}
-
 /** Runs the nodes of the graph on one set of tensors; a twin's values are computed when asked for. */
 export class Evaluation {
   readonly results = new Map<string, TrainingResult<Columns>>()
   private readonly twins = new Map<string, TrainingResult<Columns>>()
-  private readonly parts: ReadonlyMap<string, Part>
+  private readonly parts: Parts
   private readonly tensors: TrainingTensors
 
-  constructor(parts: ReadonlyMap<string, Part>, tensors: TrainingTensors) {
+  constructor(parts: Parts, tensors: TrainingTensors) {
     this.parts = parts
     this.tensors = tensors
     for (const part of parts.values()) this.results.set(part.node.id, this.run(part, false))
@@ -130,7 +81,7 @@ export class Evaluation {
   }
 
   private run(part: Part, isTwin: boolean): TrainingResult<Columns> {
-    const { node, life, at, twin } = part
+    const { node, life, at, twin, ids } = part
     const inputs = this.inputsOf(part, isTwin)
     const twins: Record<string, Values[string]> = {}
     if (!isTwin) for (const input of twin) twins[input] = this.valueOf(columnWire(node, input), true)
@@ -140,6 +91,7 @@ export class Evaluation {
       twin: twins,
       state: isTwin ? {} : ownOf(node.id, this.tensors.state),
       feeds: ownOf(node.id, this.tensors.inputs),
+      ...(ids === undefined ? {} : { image_ids: this.tensors.inputs[ids.name]! }),
       isTwin
     })
   }
@@ -152,19 +104,6 @@ export class Evaluation {
     known.set(node, result)
     return (result.columns as Values)[column]!
   }
-}
-
-const leavesOf = (parts: ReadonlyMap<string, Part>): ReadonlyArray<Leaf> => {
-  const leaves = new Map<string, Leaf>()
-  for (const { node, life } of parts.values()) {
-    for (const input of Object.keys(life.inputs)) {
-      const wire = columnWire(node, input)
-      if (parts.has(wire.node)) continue
-      const name = under(wire.node, wire.column)
-      leaves.set(name, { name, stream: wire.node, column: wire.column, type: wire.type as StoredType })
-    }
-  }
-  return [...leaves.values()]
 }
 
 /** The values under their own names where only one node has a value of that name, else with the node before it. */
@@ -194,7 +133,7 @@ export const lossesAndScalars = (
   }
 }
 
-const momentumOf = (parts: ReadonlyMap<string, Part>): number | undefined => {
+const momentumOf = (parts: Parts): number | undefined => {
   const wanted = [...parts.values()]
     .filter(({ twin }) => twin.length > 0)
     .map(({ life, at }) => life.momentum?.(at.config) ?? 0.995)
@@ -215,12 +154,12 @@ export interface Composition {
   /** Which weights are trained; all, where it isn't said. */
   readonly selection?: WeightSelection
   /** The same losses by rows, for batches in micro-batches. */
-  readonly byRowsOf?: (parts: ReadonlyMap<string, Part>, graph: TrainingGraph) => RowLosses
+  readonly byRowsOf?: (parts: Parts, graph: TrainingGraph) => RowLosses
 }
 
 /** The graph's losses, on the weights as programs read them. */
 const lossesOf = (
-  parts: ReadonlyMap<string, Part>,
+  parts: Parts,
   graph: TrainingGraph,
   { frozen, lora }: WeightSelection,
   rows: RowLosses | undefined
@@ -250,7 +189,7 @@ export const composeTraining = (
   batch_size: number,
   { selection, byRowsOf }: Composition = {}
 ): ComposedTraining => {
-  const parts = new Map(graph.nodes.map((node) => [node.id, partOf(node, lives.get(node.id), opened, batch_size)]))
+  const parts = partsOf(graph, lives, opened, batch_size)
   const all = [...parts.values()]
   const states = Object.assign({}, ...all.map(({ node, state }) => prefixed(node.id, state))) as Record<
     string,

@@ -19,7 +19,8 @@ import { rowOrder } from "./RowOrder.ts"
 import type { RowOrder } from "./RowOrder.ts"
 import { cellsOf, collate, isRgb } from "./TensorColumn.ts"
 import type { Cell } from "./TensorColumn.ts"
-import type { Leaf } from "./TrainingProgram.ts"
+import { countImages, imageIdCells } from "./ImageIds.ts"
+import type { Leaf } from "./TrainingParts.ts"
 
 const cacheBytes = 256 * 1024 * 1024
 const decodeConcurrency = 4
@@ -66,7 +67,10 @@ const preparedRows = (data: TrainingData, dataset: Dataset, leaves: ReadonlyArra
     const batch = yield* dataset.rows(indices)
     const ids = rowIdsOf(batch)
     const columns = yield* onRows(data.node, () =>
-      leaves.map(({ column, type }) => cellsOf(type, columnOf(batch, column), data.opened, data.augment !== undefined))
+      leaves.map(({ column, type, ids }) => {
+        const vector = columnOf(batch, column)
+        return ids === undefined ? cellsOf(type, vector, data.opened, data.augment !== undefined) : imageIdCells(vector)
+      })
     )
     return yield* Effect.forEach(
       indices,
@@ -142,6 +146,22 @@ const groupedOrder = (
   })
 }
 
+/** Fails with R305 where these rows show fewer images than a leaf asks for. */
+const checkImages = (
+  node: string,
+  step: number,
+  rows: ReadonlyArray<TrainingRow>,
+  leaves: ReadonlyArray<Leaf>
+): Effect.Effect<void, NodeError> => {
+  for (const [i, { ids }] of leaves.entries()) {
+    if (ids === undefined || countImages(rows.map(({ cells }) => cells[i]!)) >= ids.at_least) continue
+    const detail = `step ${step}: all ${rows.length} rows show the same image, so none is a negative of another`
+    const hint = "a larger batch_size, or more images; or say same_image: negative"
+    return Effect.fail(new NodeError({ code: "R305", node, detail, hint }))
+  }
+  return Effect.void
+}
+
 /** One stream of a Train node. Fails with R303 on a dataset without rows. */
 export const trainingRows = Effect.fnUntraced(function* (
   data: TrainingData,
@@ -160,9 +180,10 @@ export const trainingRows = Effect.fnUntraced(function* (
   const rowsAt = preparedRows(data, dataset, leaves)
   const at = Effect.fnUntraced(function* (step: number, first: number, count: number) {
     const rows = yield* rowsAt((yield* indicesOf(step)).subarray(first, first + count))
-    const inputs = leaves.map(({ type, name }, i) =>
+    yield* checkImages(node, step, rows, leaves)
+    const inputs = leaves.map(({ type, name, ids }, i) =>
       collate(
-        type,
+        ids === undefined ? type : "embedding",
         name,
         rows.map((row, place) => finished(row.cells[i]!, data, step, first + place)),
         opened
