@@ -186,7 +186,11 @@ export interface HeldTensors<E = EngineError> {
 
 /** A model's weights, living in the executor. */
 export interface LoadedModel {
-  readonly run: (program: Program, inputs: HostTensors) => Effect.Effect<HostTensors, EngineError>
+  readonly run: (
+    program: Program,
+    inputs: HostTensors,
+    options?: TransferOptions
+  ) => Effect.Effect<HostTensors, EngineError>
   /** Holds nothing yet; lets go with the scope. */
   readonly hold: Effect.Effect<HeldTensors, EngineError, Scope.Scope>
   readonly train: (
@@ -197,10 +201,10 @@ export interface LoadedModel {
   readonly weights: Effect.Effect<HostTensors, EngineError>
 }
 
-export interface LoadOptions {
+export interface TransferOptions {
   /**
-   * The executor may take the arrays' memory over instead of copying it, so that a model is held once and not twice. They are not
-   * to be used afterwards; nor is anything else in their buffers.
+   * The executor may take the arrays' memory over instead of copying it, so that a model is held once and not twice, and a batch of pixels
+   * isn't copied twice on its way. They are not to be used afterwards; nor is anything else in their buffers.
    */
   readonly transfer?: boolean
 }
@@ -209,5 +213,8 @@ export interface Executor {
   readonly name: "onnx" | "tensorflow" | "eager"
   /** Everything that can change a bit of a result: engine and version, instruction set, threads, precision. Goes into cache keys. */
   readonly numerics: string
-  readonly load: (weights: HostTensors, options?: LoadOptions) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>
+  readonly load: (
+    weights: HostTensors,
+    options?: TransferOptions
+  ) => Effect.Effect<LoadedModel, EngineError, Scope.Scope>
 }

@@ -76,6 +76,26 @@ describe("the onnx executor", () => {
     expect(result.now).toEqual(weights)
   })
 
+  it("leaves inputs to the caller unless they are given away", async () => {
+    const both = program((_, { x, y }) => ({ sum: tf.add(x!, y!) }))
+    const inputs: HostTensors = { x: float32([2, 3], next), y: float32([2, 3], next) }
+    const expected = Array.from(inputs.x!.data, (value, i) =>
+      Math.fround((value as number) + Number(inputs.y!.data[i]))
+    )
+    const [kept, moved] = await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const model = yield* executor.load({})
+          const kept = yield* model.run(both, inputs)
+          expect(inputs.x!.data.length).toBe(6)
+          return [kept, yield* model.run(both, inputs, { transfer: true })]
+        })
+      )
+    )
+    expect([inputs.x!.data.length, inputs.y!.data.length]).toEqual([0, 0])
+    for (const { sum } of [kept, moved]) expect([...sum!.data]).toEqual(expected)
+  })
+
   it("compiles once per program and shapes", async () => {
     let captured = 0
     const counted = program((_, { x }) => {

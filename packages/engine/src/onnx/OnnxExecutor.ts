@@ -75,7 +75,13 @@ const loadModel = (
     })
     const read = client.ask("weights", { _tag: "Read", space, prefix: "w:" })
 
-    const runWith = (program: Program, inputs: HostTensors, held?: Held, keeping: Keeping = {}) =>
+    const runWith = (
+      program: Program,
+      inputs: HostTensors,
+      held?: Held,
+      keeping: Keeping = {},
+      moved?: ReadonlyArray<ArrayBuffer>
+    ) =>
       Effect.gen(function* () {
         const { name } = program
         yield* checkTensors(name, "input", inputs)
@@ -84,10 +90,9 @@ const loadModel = (
         const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all))
         yield* shrink(compiled.int8)
         const spaces = held === undefined ? [space] : [held.space, space]
-        const results = yield* client.ask(name, {
-          ...runOf(compiled, spaces, prefixed("x:", inputs)),
-          ...(held === undefined ? {} : { holding: holdingOf(held, keeping) })
-        })
+        const holding = held === undefined ? {} : { holding: holdingOf(held, keeping) }
+        const command = { ...runOf(compiled, spaces, prefixed("x:", inputs)), ...holding }
+        const results = yield* client.ask(name, command, moved)
         if (held !== undefined) for (const kept of keeping.keep ?? []) held.specs[kept] = compiled.specs[`y:${kept}`]!
         const outputs = under("y:", results)
         const bad = firstNonFinite(outputs)
@@ -97,7 +102,10 @@ const loadModel = (
       })
 
     return {
-      run: (program, inputs) => lock.withPermits(1)(runWith(program, inputs)),
+      run: (program, inputs, options) => {
+        const moved = options?.transfer === true ? buffersOf(inputs) : []
+        return lock.withPermits(1)(runWith(program, inputs, undefined, {}, moved))
+      },
       hold: Effect.suspend(() =>
         holdInWorker(client, newSpace(), (program, inputs, held, keeping) =>
           lock.withPermits(1)(runWith(program, inputs, held, keeping))
