@@ -43,6 +43,8 @@ export interface OpenContext<Config = unknown> {
   readonly artifacts: Readonly<Record<string, Artifact>>
   /** The pipeline file's folder: relative paths in a config start here. */
   readonly directory: string
+  /** A map's columns that are stored or that another node reads; it may leave out the others. Absent: all. */
+  readonly wanted?: ReadonlyArray<string>
 }
 
 /** A row that can't be used: counted, kept aside with its reason. `row` is its index in the batch given. */

@@ -18,7 +18,7 @@ import { firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import type { ClipModel, Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { clipColours, preprocessOf } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
-import { numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
+import { classToken, numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
 const BERT = { shared: "text_model", self: "text_model" }
 
@@ -40,9 +40,8 @@ const textStates = (weights: Weights, config: ClipTextConfig, text: TokenTensors
 
 const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor, kept_BK?: Tensor): States => {
   const hidden = visionStates(weights, "clip", config, pixels_BCHW, kept_BK)
-  const tokens_BND = hidden.at(-1)!
-  const pooled = postNorm(weights, config, firstToken(tokens_BND))
-  return { hidden, last: postNorm(weights, config, tokens_BND), pooled }
+  const pooled = postNorm(weights, config, classToken(weights, config, hidden))
+  return { hidden, last: postNorm(weights, config, hidden.at(-1)!), pooled }
 }
 
 const clipShapes = (config: ClipConfig): Shapes => ({

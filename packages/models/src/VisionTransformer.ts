@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { TowerConfig, VisionConfig } from "./Config.ts"
-import { activate, attention, dim, linear, norm, patchify, splitHeads, weightOf } from "./Layers.ts"
+import { activate, attention, dim, firstToken, linear, norm, patchify, splitHeads, weightOf } from "./Layers.ts"
 import type { Shapes, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
 
@@ -38,6 +38,20 @@ export const blockShapes = (name: string, family: Family, config: TowerConfig): 
   }
 }
 
+/** CLIP's attention of `queries` [B, Q, D] on x [B, T, D]. */
+const attentionApart = (
+  weights: Weights,
+  name: string,
+  queries: Tensor,
+  x: Tensor,
+  heads: number,
+  mask?: Tensor
+): Tensor => {
+  const part = (which: string, of: Tensor): Tensor => splitHeads(linear(weights, `${name}.${which}`, of), heads)
+  const mixed = attention(part("q_proj", queries), part("k_proj", x), part("v_proj", x), mask)
+  return linear(weights, `${name}.out_proj`, mixed)
+}
+
 const selfAttention = (
   weights: Weights,
   name: string,
@@ -46,13 +60,20 @@ const selfAttention = (
   heads: number,
   mask?: Tensor
 ): Tensor => {
-  if (family === "blip") {
-    const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2) as [Tensor, Tensor, Tensor]
-    const mixed = attention(splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads), mask)
-    return linear(weights, `${name}.projection`, mixed)
-  }
-  const part = (which: string): Tensor => splitHeads(linear(weights, `${name}.${which}`, x), heads)
-  return linear(weights, `${name}.out_proj`, attention(part("q_proj"), part("k_proj"), part("v_proj"), mask))
+  if (family === "clip") return attentionApart(weights, name, x, x, heads, mask)
+  const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2) as [Tensor, Tensor, Tensor]
+  const mixed = attention(splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads), mask)
+  return linear(weights, `${name}.projection`, mixed)
+}
+
+const feedForward = (
+  weights: Weights,
+  name: string,
+  { layer_norm_eps, hidden_act }: TowerConfig,
+  h: Tensor
+): Tensor => {
+  const wide = linear(weights, `${name}.mlp.fc1`, norm(weights, `${name}.layer_norm2`, h, layer_norm_eps))
+  return tf.add(h, linear(weights, `${name}.mlp.fc2`, activate(hidden_act, wide)))
 }
 
 /** One pre-LN block on [B, T, D]. */
@@ -64,11 +85,22 @@ export const block = (
   x: Tensor,
   mask?: Tensor
 ): Tensor => {
-  const { layer_norm_eps, num_attention_heads, hidden_act } = config
+  const { layer_norm_eps, num_attention_heads } = config
   const normed = norm(weights, `${name}.layer_norm1`, x, layer_norm_eps)
   const h = tf.add(x, selfAttention(weights, `${name}.self_attn`, family, normed, num_attention_heads, mask))
-  const wide = linear(weights, `${name}.mlp.fc1`, norm(weights, `${name}.layer_norm2`, h, layer_norm_eps))
-  return tf.add(h, linear(weights, `${name}.mlp.fc2`, activate(hidden_act, wide)))
+  return feedForward(weights, name, config, h)
+}
+
+/**
+ * The first token alone after one of CLIP's blocks, [B, D]: the others are seen by it and not computed. Where nobody asks for them, a
+ * tower's last block costs less than a fifth.
+ */
+const classOfBlock = (weights: Weights, name: string, config: TowerConfig, x: Tensor): Tensor => {
+  const { layer_norm_eps, num_attention_heads } = config
+  const normed = norm(weights, `${name}.layer_norm1`, x, layer_norm_eps)
+  const query = tf.slice(normed, [0, 0, 0], [-1, 1, -1])
+  const mixed = attentionApart(weights, `${name}.self_attn`, query, normed, num_attention_heads)
+  return feedForward(weights, name, config, tf.add(firstToken(x), firstToken(mixed)))
 }
 
 export const numImageTokens = (config: VisionConfig): number => (config.image_size / config.patch_size) ** 2 + 1
@@ -144,6 +176,12 @@ export const visionStates = (
     states.push(x_BND)
   }
   return states
+}
+
+/** CLIP's class token [B, D] after the last block, of what `visionStates` gave. */
+export const classToken = (weights: Weights, config: VisionConfig, states: ReadonlyArray<Tensor>): Tensor => {
+  const last = config.num_hidden_layers - 1
+  return classOfBlock(weights, `vision_model.encoder.layers.${last}`, config, states[last]!)
 }
 
 export const postNorm = (weights: Weights, config: VisionConfig, x: Tensor): Tensor =>

@@ -26,7 +26,7 @@ const outputs = { image_embeds: "embedding", image_tokens: "image_tokens" } as c
 
 export const ImageEncoder = deferredMap({
   name: "ImageEncoder",
-  version: 3,
+  version: 4,
   description: "Embeds images with the model's vision tower.",
   config,
   model: ["clip", "blip", "siglip"],

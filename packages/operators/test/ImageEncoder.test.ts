@@ -8,6 +8,7 @@ import { eager, images, newModel, onnx } from "./tinyPairs.ts"
 
 const clip = await newModel("clip")
 const blip = await newModel("blip")
+const siglip = await newModel("siglip")
 const columns = { image: imageColumn(images.slice(0, 5)) }
 
 operatorContract(ImageEncoder, {
@@ -29,10 +30,18 @@ operatorContract(ImageEncoder, {
   ]
 })
 
-const run = (given: { model: typeof clip; config?: object; layer?: typeof eager }, count = 5) => {
+interface RunGiven {
+  readonly model: typeof clip
+  readonly config?: object
+  readonly layer?: typeof eager
+  readonly wanted?: ReadonlyArray<string>
+}
+
+const run = (given: RunGiven, count = 5) => {
   const all = { config: given.config ?? {}, artifacts: { model: given.model }, layer: given.layer ?? eager }
   const effect = Effect.gen(function* () {
-    const body = yield* ImageEncoder.body.open((yield* contextOf(ImageEncoder, all)) as never)
+    const context = { ...(yield* contextOf(ImageEncoder, all)), ...(given.wanted && { wanted: given.wanted }) }
+    const body = yield* ImageEncoder.body.open(context as never)
     return yield* body(sliceRows(rowsOf({ image: imageColumn(images) }), 0, count))
   })
   return runIn(all, effect)
@@ -48,6 +57,17 @@ describe("ImageEncoder", () => {
     expect(shapeOf(columns["image_embeds"]!.type)).toEqual([16])
     expect(shapeOf(columns["image_tokens"]!.type)).toEqual([5, 32])
     for (let row = 0; row < 5; row++) expect(Math.hypot(...embeds.subarray(row * 16, row * 16 + 16))).toBeCloseTo(1, 6)
+  })
+
+  it.each([
+    ["clip", clip],
+    ["blip", blip],
+    ["siglip", siglip]
+  ])("gives the same embeddings of a %s model where nobody wants its tokens", async (_, model) => {
+    const whole = await run({ model, layer: onnx })
+    const { columns } = await run({ model, layer: onnx, wanted: ["image_embeds"] })
+    expect(Object.keys(columns)).toEqual(["image_embeds"])
+    expect(floatsOf(columns["image_embeds"]!)).toEqual(floatsOf(whole.columns["image_embeds"]!))
   })
 
   it("leaves lengths alone where `normalize` is false", async () => {

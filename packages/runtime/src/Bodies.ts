@@ -40,13 +40,19 @@ const openBody = <R>(session: Session, node: PlanNode): Effect.Effect<Run<R>, No
         context: any
       ) => Effect.Effect<(batch: Batch) => Effect.Effect<Answer, NodeError, R>, NodeError, R | Scope.Scope>
     },
-    check: (node: PlanNode, where: Where, rows: Rows, answer: Answer) => Effect.Effect<Made, NodeError>
+    check: (
+      node: PlanNode,
+      where: Where,
+      rows: Rows,
+      answer: Answer,
+      wanted: ReadonlyArray<string> | undefined
+    ) => Effect.Effect<Made, NodeError>
   ): Effect.Effect<Run<R>, NodeError, R | Scope.Scope> =>
     Effect.map(
       callOperator(here, call_timeout, () => body.open(context)),
       (call) => (where, rows) =>
         callOperator(where, call_timeout, () => call(rows.batch), rows.batch.numRows).pipe(
-          Effect.flatMap((answer) => check(node, where, rows, answer)),
+          Effect.flatMap((answer) => check(node, where, rows, answer, context.wanted)),
           Effect.catchDefect((defect) => Effect.fail(brokenPromise(where, String(defect))))
         )
     )

@@ -60,6 +60,20 @@ export const rowSetOf = (node: string, port: string): RowSet => `${node}.${port}
 export const storedColumns = (node: PlanNode): ReadonlyArray<string> =>
   Object.keys(node.columns).filter((column) => node.persist || !streamedTypes.has(node.columns[column]!))
 
+/**
+ * Columns of a map that are stored or that another node reads. Of nodes that would make the same one does it for all, so what is read of any
+ * node of this operator counts.
+ */
+export const wantedColumns = (
+  { plan, origin }: Pick<Layout, "plan" | "origin">,
+  node: PlanNode
+): ReadonlyArray<string> => {
+  const wires = plan.nodes.flatMap(wiresOf).filter((wire) => wire._tag === "Column")
+  const read = wires.map(origin).filter(({ map }) => map?.operator.name === node.operator.name)
+  const wanted = new Set([...storedColumns(node), ...read.map(({ column }) => column)])
+  return Object.keys(node.columns).filter((column) => wanted.has(column))
+}
+
 export const wiresOf = (node: PlanNode): ReadonlyArray<Wire> => Object.values(node.inputs).flat()
 
 const rowKinds: ReadonlySet<string> = new Set(["map", "route", "expand"])

@@ -5,6 +5,7 @@ import type { Duration, Effect } from "effect"
 import type { Task } from "./DurableRun.ts"
 import { storing } from "./Guard.ts"
 import type { Keys } from "./Keys.ts"
+import { wantedColumns } from "./Layout.ts"
 import type { Layout } from "./Layout.ts"
 import type { Recorder } from "./Recorder.ts"
 
@@ -68,6 +69,7 @@ export const openContext = (
   config: node.config,
   seed: layout.plan.seed,
   directory: settings.directory,
+  ...(node.operator.kind === "map" && { wanted: wantedColumns(layout, node) }),
   artifacts: Object.fromEntries(
     Object.entries(node.inputs).flatMap(([input, wires]) =>
       wires.flatMap((wire) =>

@@ -85,8 +85,15 @@ const keptRows = (rejected: ReadonlyArray<Rejected>, length: number): Int32Array
   return countFrom(0, length).filter((row) => !bad.has(row))
 }
 
-export const mapped = (node: PlanNode, where: Where, rows: Rows, made: Mapped): Effect.Effect<Made, NodeError> => {
-  const names = Object.keys(node.columns)
+/** `wanted`: its columns that go on; it may have left out the others. */
+export const mapped = (
+  { columns: declared }: Pick<PlanNode, "columns">,
+  where: Where,
+  rows: Rows,
+  made: Mapped,
+  wanted?: ReadonlyArray<string>
+): Effect.Effect<Made, NodeError> => {
+  const names = wanted ?? Object.keys(declared)
   const { numRows } = rows.batch
   const broken =
     checkRejected(where, made.rejected, numRows) ??

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { layoutOf } from "../src/Layout.ts"
+import { layoutOf, wantedColumns } from "../src/Layout.ts"
 import type { Stage } from "../src/Layout.ts"
 import { everything, planOf } from "./pipelines.ts"
 
@@ -77,6 +77,28 @@ nodes:
 `)
       assert.includeMembers(stages.map(said), ["rows.rows: rows embed", "rows.rows: split token (embed)"])
       assert.deepStrictEqual(rowSet("rows.rows").stored, ["value"])
+    })
+  )
+
+  it.effect("wants of a map what is stored, and what is read of it or of one that could do its work", () =>
+    Effect.gen(function* () {
+      const wanted = Effect.fnUntraced(function* (more: string) {
+        const layout = yield* laid(`
+version: 1
+name: wanted
+seed: 1
+nodes:
+  rows:  { op: Numbers }
+  embed: { op: Embed, in: { value: rows.value } }
+${more}`)
+        return wantedColumns(layout, layout.node("embed"))
+      })
+      const twin = "  embed2: { op: Embed, in: { value: rows.value } }\n"
+      assert.deepStrictEqual(yield* wanted(""), ["embedding"])
+      assert.deepStrictEqual(yield* wanted(twin), ["embedding"])
+      const all = ["embedding", "tokens"]
+      assert.deepStrictEqual(yield* wanted("  token: { op: TokenScore, in: { tokens: embed.tokens } }\n"), all)
+      assert.deepStrictEqual(yield* wanted(`${twin}  token: { op: TokenScore, in: { tokens: embed2.tokens } }\n`), all)
     })
   )
 })

@@ -33,7 +33,7 @@ export const lifted = ({ config, model }: At, { tower }: DriveContext): Drive =>
   run: ({ image }) =>
     Effect.map(tower!(image!), ({ image_embeds, image_tokens }) => ({
       image_embeds: config.normalize ? normalized(image_embeds!, model.embed_dim) : image_embeds!,
-      image_tokens: image_tokens!
+      ...(image_tokens && { image_tokens })
     }))
 })
 

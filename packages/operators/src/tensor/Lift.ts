@@ -59,7 +59,9 @@ export const lift = <Config extends BatchConfig>(
     const { opened } = runnable
     const at = { config: context.config, model: opened?.model, tokenizer: opened?.tokenizer }
     // `openModel` has checked that the model is there and of the spec's architecture, or that the spec has none.
-    const tower = spec.looks === true ? yield* runnable.tower! : undefined
+    const isWanted = (column: string) => context.wanted?.includes(column) ?? true
+    const tokens = spec.outputs["image_tokens"] === undefined || isWanted("image_tokens")
+    const tower = spec.looks === true ? yield* runnable.tower!(tokens) : undefined
     const { run } = drive(at as ProgramContext<Config, never>, driveContext(context, spec, runnable, tower))
     return Effect.fnUntraced(function* (batch: Batch) {
       const preparing = prepareRows(context.node, batch, spec.inputs, opened)
@@ -68,10 +70,8 @@ export const lift = <Config extends BatchConfig>(
       const { inputs, sharesImages = false } = spec
       const all = yield* runMicroBatches({ rows, inputs, model: opened, batch_size, sharesImages, run })
       const { columns: outputs, rejected: wordless } = rejectEmptyTexts(rows, all)
-      const vectors = Object.entries(spec.outputs).map(([name, type]) => [
-        name,
-        outputVector(type as StoredType, outputs[name], opened)
-      ])
+      const wanted = Object.entries(spec.outputs).filter(([name]) => isWanted(name))
+      const vectors = wanted.map(([name, type]) => [name, outputVector(type as StoredType, outputs[name], opened)])
       const rejections = [...rejected, ...wordless].toSorted((a, b) => a.row - b.row)
       return { columns: Object.fromEntries(vectors), rejected: rejections }
     })

@@ -14,6 +14,7 @@ import * as RcMap from "effect/RcMap"
 import type { Scope } from "effect"
 import { engineFailure } from "./EngineFailure.ts"
 import { imageTower } from "./ImageTower.ts"
+import type { OpenTower } from "./ImageTower.ts"
 import { readModel } from "./ModelArtifact.ts"
 import type { OpenModel } from "./ModelArtifact.ts"
 
@@ -22,7 +23,7 @@ export interface RunnableModel {
   readonly opened: OpenModel | undefined
   readonly loaded: LoadedModel
   /** The model's image tower, shared by the operators that open it. */
-  readonly tower: ReturnType<typeof imageTower> | undefined
+  readonly tower: OpenTower | undefined
   /** The program of this key, made at the first call. */
   readonly program: (key: string, make: () => Program) => Program
 }
