@@ -54,13 +54,15 @@ export function stepGraph(program: TrainingProgram, specs: TrainingSpecs, inputs
   })
 }
 
-/** The same step for ONNX Runtime: what it keeps, and in which order it computes. */
-export function leanStepGraph(...step: Parameters<typeof stepGraph>): Graph {
-  const graph = rewriteGraph(stepGraph(...step), [foldScale, gatherFirst, scatterInto])
+/** A graph that goes back from its `total`, for ONNX Runtime: what it keeps, and in which order it computes. */
+export function leanGraph(given: Graph, { memory }: TrainingProgram): Graph {
+  const graph = rewriteGraph(given, [foldScale, gatherFirst, scatterInto])
   const loss = graph.outputs.total!
-  const lean = recompute(graph, loss, step[0].memory ?? "cheap")
+  const lean = recompute(graph, loss, memory ?? "cheap")
   return { ...lean, order: gradientOrder(lean, loss) }
 }
+
+export const leanStepGraph = (...step: Parameters<typeof stepGraph>): Graph => leanGraph(stepGraph(...step), step[0])
 
 /** The features of a micro-batch. */
 export const featuresGraph = ({ name, byRows }: CachedProgram, specs: TrainingSpecs, inputs: Specs): Graph =>
@@ -120,13 +122,13 @@ export function accumulateGraph(
   }
   return capture(`${name}: accumulate`, tensors, (at) => {
     const weights = under("w:", at)
-    const { gradients } = differentiate(name, only(weights, specs.weights), () =>
+    const { total, gradients } = differentiate(name, only(weights, specs.weights), () =>
       pulled(byRows.features({ weights, inputs: under("x:", at) }), under("e:", at))
     )
     const earlier = under("g:", at)
     const sums = addedTo(earlier, gradients)
     const rest = Object.fromEntries(others.flatMap((one) => (sums[one] === undefined ? [[one, earlier[one]!]] : [])))
-    return { grad_norm: normOf({ ...rest, ...sums }), ...prefixed(`${inPlace}g:`, sums) }
+    return { total, grad_norm: normOf({ ...rest, ...sums }), ...prefixed(`${inPlace}g:`, sums) }
   })
 }
 

@@ -8,14 +8,17 @@
  */
 import type { Graph, Value } from "./Graph.ts"
 import { sameShape } from "./Graph.ts"
+import { inPlace } from "./WorkerProtocol.ts"
 
 const isComputed = ({ op, shape }: Value): boolean =>
   shape.length > 0 && !["Input", "Constant", "Splat", "Out"].includes(op)
 
-/** The parts that the outputs `g:` are sums of; a whole gradient is its only part. */
+const isGradient = (name: string): boolean => name.startsWith("g:") || name.startsWith(`${inPlace}g:`)
+
+/** The parts that the gradients among the outputs are sums of; a whole gradient is its only part. */
 function partsOf({ outputs }: Graph, loss: Value): ReadonlyArray<Value> {
   const parts = new Set<Value>()
-  const pending = Object.entries(outputs).flatMap(([name, value]) => (name.startsWith("g:") ? [value] : []))
+  const pending = Object.entries(outputs).flatMap(([name, value]) => (isGradient(name) ? [value] : []))
   for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
     if (value.op === "Reshape" || (value.op === "Add" && value.id > loss.id)) pending.push(...value.inputs)
     else if (isComputed(value)) parts.add(value)

@@ -25,6 +25,8 @@ export interface PassRunner {
     graph: () => Graph,
     inputs: HostTensors
   ) => Effect.Effect<GraphRun, EngineError>
+  /** The graph that goes back through the encoders, as the executor wants it. */
+  readonly backward: (graph: Graph) => Graph
   /** Makes every gradient of a weight zero. */
   readonly clear: Effect.Effect<unknown, EngineError>
 }
@@ -33,7 +35,7 @@ export interface PassRunner {
 export const workerPasses = (
   { client, own, ownSpace }: WorkerTraining,
   program: CachedProgram,
-  { run, clear }: PassRunner
+  { run, backward, clear }: PassRunner
 ): { readonly passes: CachedPasses; readonly trained: ReadonlySet<string> } => {
   const ofBlocks = new Set<string>()
   const trained = new Set<string>()
@@ -67,7 +69,7 @@ export const workerPasses = (
     }
   })
   const accumulate: CachedPasses["accumulate"] = Effect.fnUntraced(function* (inputs, gradients) {
-    const build = () => accumulateGraph(program, own, specsOf(inputs), specsOf(gradients), [...ofBlocks])
+    const build = () => backward(accumulateGraph(program, own, specsOf(inputs), specsOf(gradients), [...ofBlocks]))
     const given = { ...prefixed("x:", inputs), ...prefixed("e:", gradients) }
     const done = yield* run(accumulateGraph, shapeKey(inputs), build, given)
     for (const name of summed(done)) trained.add(name)

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { Scope } from "effect"
 import { checkTensors } from "../CheckTensors.ts"
-import { followGraph, leanStepGraph, updateGraph } from "../Compile.ts"
+import { followGraph, leanGraph, leanStepGraph, updateGraph } from "../Compile.ts"
 import type { EngineError } from "../EngineError.ts"
 import { cachedPass, cachedProgram } from "../GradientCaching.ts"
 import { namesUnder, prefixed, shapeKey, specsOf } from "../HostTensors.ts"
@@ -78,6 +78,7 @@ const passRunner = (training: Training): PassRunner => ({
         results
       }))
     ),
+  backward: (graph) => leanGraph(graph, training.program),
   clear: ask(training, { _tag: "Clear", space: training.ownSpace, prefix: "g:" })
 })
 

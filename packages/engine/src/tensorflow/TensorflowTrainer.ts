@@ -70,6 +70,7 @@ const passRunner = (training: Training): PassRunner => {
       const results = yield* runEntry(training, loaded, "run", inputs)
       return { outputs: Object.keys(loaded.entries.run!.fetches), results }
     }),
+    backward: (graph) => graph,
     clear: ask(training, { _tag: "Zeros", space: ownSpace, specs: prefixed("g:", own.weights) })
   }
 }
