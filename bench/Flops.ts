@@ -30,11 +30,18 @@ export function imageFlops(config: VisionConfig): number {
   return towerFlops(N, config) + 2 * (N - 1) * 3 * config.patch_size ** 2 * config.hidden_size
 }
 
+/** One image's embedding by CLIP: in the last block the class token alone asks, and goes on. */
+export function clipImageFlops(config: VisionConfig): number {
+  const { hidden_size: D, intermediate_size: wide } = config
+  const N = imageTokens(config)
+  return imageFlops(config) - (N - 1) * (2 * (2 * D * D + 2 * D * wide) + 4 * N * D)
+}
+
 /** A training step of CLIP; by gradient caching the forward pass is done twice. */
 export const clipStepFlops = (config: ClipConfig, B: number, T: number, how: "whole" | "cached" = "whole"): number => {
   const { vision_config, text_config, projection_dim: E } = config
   const projections = 2 * E * (vision_config.hidden_size + text_config.hidden_size)
-  const forward = imageFlops(vision_config) + towerFlops(T, text_config) + projections
+  const forward = clipImageFlops(vision_config) + towerFlops(T, text_config) + projections
   return (how === "cached" ? 4 : 3) * B * forward + 3 * 2 * B * B * E
 }
 
