@@ -13,7 +13,19 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import type { TextConfig } from "./Config.ts"
 import { dropNothing } from "./Dropout.ts"
 import type { Drop } from "./Dropout.ts"
-import { activate, attention, dim, embed, firstRows, linear, norm, pickRows, splitHeads, weightOf } from "./Layers.ts"
+import {
+  activate,
+  attention,
+  dim,
+  embed,
+  firstRows,
+  firstToken,
+  linear,
+  norm,
+  pickRows,
+  splitHeads,
+  weightOf
+} from "./Layers.ts"
 import type { Shapes, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
 
@@ -128,13 +140,33 @@ export const feedForward = (
   return attentionOutput(weights, layer, wide, x, config.layer_norm_eps, drop)
 }
 
-interface BertOptions {
+export interface BertOptions {
   /** In training. */
   readonly drop?: Drop
   /** [U, N, image width], turns the cross-attention on: U = B, or the B / U texts of an image are side by side. */
   readonly image_tokens?: Tensor | undefined
   /** int32 [B]: which image each text sees. */
   readonly images?: Tensor | undefined
+}
+
+/** The tokens x [B, Q, D] after a layer, which see all tokens [B, T, D] that enter it. */
+const bertLayer = (
+  weights: Weights,
+  stack: Stack,
+  config: TextConfig,
+  index: number,
+  x: Tensor,
+  all_BTD: Tensor,
+  mask: Tensor,
+  { drop = dropNothing, image_tokens, images }: BertOptions
+): Tensor => {
+  const layer = `${stack.shared}.encoder.layer.${index}`
+  const own = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x, all_BTD, drop, mask)
+  const seen =
+    image_tokens === undefined
+      ? own
+      : lookAt(weights, `${layer}.crossattention`, config, own, image_tokens, drop, images)
+  return feedForward(weights, layer, config, seen, drop)
 }
 
 /**
@@ -147,17 +179,31 @@ export const bertStates = (
   config: TextConfig,
   ids_BT: Tensor,
   mask: Tensor,
-  { drop = dropNothing, image_tokens, images }: BertOptions = {}
+  options: BertOptions = {}
 ): ReadonlyArray<Tensor> => {
-  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT, drop)
+  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT, options.drop ?? dropNothing)
   const states = [x_BTD]
   for (let index = 0; index < config.num_hidden_layers; index++) {
-    const layer = `${stack.shared}.encoder.layer.${index}`
-    x_BTD = attend(weights, `${stack.self}.encoder.layer.${index}.attention`, config, x_BTD, x_BTD, drop, mask)
-    if (image_tokens !== undefined)
-      x_BTD = lookAt(weights, `${layer}.crossattention`, config, x_BTD, image_tokens, drop, images)
-    x_BTD = feedForward(weights, layer, config, x_BTD, drop)
+    x_BTD = bertLayer(weights, stack, config, index, x_BTD, x_BTD, mask, options)
     states.push(x_BTD)
   }
   return states
+}
+
+/**
+ * The first token alone after the last layer, [B, D], of what `bertStates` gave: a program that reads nothing else computes no other token
+ * there, and the layer costs little more than its keys and values.
+ */
+export const bertClass = (
+  weights: Weights,
+  stack: Stack,
+  config: TextConfig,
+  states: ReadonlyArray<Tensor>,
+  mask: Tensor,
+  options: BertOptions = {}
+): Tensor => {
+  const last = config.num_hidden_layers - 1
+  const all_BTD = states[last]!
+  const class_B1D = tf.slice(all_BTD, [0, 0, 0], [-1, 1, -1])
+  return firstToken(bertLayer(weights, stack, config, last, class_B1D, all_BTD, mask, options))
 }

@@ -14,6 +14,7 @@
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import {
+  bertClass,
   bertStates,
   crossAttentionShapes,
   embeddingShapes,
@@ -90,22 +91,23 @@ const encodeImage = (
 
 const dropOf = ({ dropout }: TokenTensors) => (dropout === undefined ? {} : { drop: dropWith(dropout) })
 
+/** What leaves each layer of the encoder, and the first token alone after the last. */
 const encodeStates = (
   weights: Weights,
-  config: BlipConfig,
+  { text_config }: BlipConfig,
   text: TokenTensors,
   image_tokens?: Tensor,
   images?: Tensor
 ) => {
   const mask = paddingMask(text.attention_mask)
   const options = { ...dropOf(text), image_tokens, images }
-  return bertStates(weights, ENCODER, config.text_config, text.input_ids, mask, options)
+  const hidden = bertStates(weights, ENCODER, text_config, text.input_ids, mask, options)
+  return { hidden, class_BD: bertClass(weights, ENCODER, text_config, hidden, mask, options) }
 }
 
 const textStates = (weights: Weights, config: BlipConfig, text: TokenTensors): States => {
-  const hidden = encodeStates(weights, config, text)
+  const { hidden, class_BD } = encodeStates(weights, config, text)
   const last = hidden.at(-1)!
-  const class_BD = firstToken(last)
   const pooled = isPooled(config) ? tf.tanh(linear(weights, "text_encoder.pooler.dense", class_BD)) : class_BD
   return { hidden, last, pooled }
 }
@@ -119,7 +121,7 @@ const matchLogits = (
   image_tokens: Tensor,
   text: TokenTensors,
   images?: Tensor
-): Tensor => linear(weights, "itm_head", firstToken(encodeStates(weights, config, text, image_tokens, images).at(-1)!))
+): Tensor => linear(weights, "itm_head", encodeStates(weights, config, text, image_tokens, images).class_BD)
 
 /** Padding stands behind the text, hidden by the causal mask from all positions that count, so its mask isn't read. */
 const decodeLogits = (weights: Weights, config: BlipConfig, image_tokens: Tensor, text: TokenTensors): Tensor => {

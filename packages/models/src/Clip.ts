@@ -10,11 +10,11 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { bertStates, embeddingShapes, feedForwardShapes, selfAttentionShapes } from "./Bert.ts"
+import { bertClass, bertStates, embeddingShapes, feedForwardShapes, selfAttentionShapes } from "./Bert.ts"
 import { clipTextStates, clipTextShapes } from "./ClipText.ts"
 import type { ClipConfig, ClipTextConfig, VisionConfig } from "./Config.ts"
 import { initClip } from "./Init.ts"
-import { firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
+import { linear, paddingMask, weightOf } from "./Layers.ts"
 import type { ClipModel, Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { clipColours, preprocessOf } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
@@ -33,9 +33,9 @@ const textShapes = (config: ClipTextConfig): Shapes =>
 
 const textStates = (weights: Weights, config: ClipTextConfig, text: TokenTensors): States => {
   if (config.model_type !== "bert") return clipTextStates(weights, config, text)
-  const hidden = bertStates(weights, BERT, config, text.input_ids, paddingMask(text.attention_mask))
-  const last = hidden.at(-1)!
-  return { hidden, last, pooled: firstToken(last) }
+  const mask = paddingMask(text.attention_mask)
+  const hidden = bertStates(weights, BERT, config, text.input_ids, mask)
+  return { hidden, last: hidden.at(-1)!, pooled: bertClass(weights, BERT, config, hidden, mask) }
 }
 
 const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor, kept_BK?: Tensor): States => {

@@ -15,7 +15,7 @@ import { activate, attention, dim, embed, firstRows, linear, norm, paddingMask, 
 import { splitHeads, weightOf } from "./Layers.ts"
 import type { Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
-import { block, blockShapes, postNorm } from "./VisionTransformer.ts"
+import { block, blockShapes, postNorm, tokenOfBlock } from "./VisionTransformer.ts"
 
 const PATCH = "vision_model.embeddings.patch_embedding"
 const PATCH_POSITIONS = "vision_model.embeddings.position_embedding.weight"
@@ -114,8 +114,11 @@ export const siglipTextStates = (weights: Weights, config: SiglipTextConfig, tex
   const [B, T] = [dim(text.input_ids, 0), dim(text.input_ids, 1)]
   const words_BTD = embed(weightOf(weights, TOKENS), text.input_ids)
   const x_BTD = tf.add(words_BTD, firstRows(weightOf(weights, POSITIONS), T))
-  const hidden = blockStates(weights, "text_model", config, x_BTD, paddingMask(text.attention_mask))
-  const last = norm(weights, "text_model.final_layer_norm", hidden.at(-1)!, config.layer_norm_eps)
-  const final_BD = tf.reshape(tf.slice(last, [0, T - 1, 0], [-1, 1, -1]), [B, config.hidden_size])
-  return { hidden, last, pooled: linear(weights, "text_model.head", final_BD) }
+  const mask = paddingMask(text.attention_mask)
+  const hidden = blockStates(weights, "text_model", config, x_BTD, mask)
+  const index = config.num_hidden_layers - 1
+  const lastPlace = (x: Tensor): Tensor => tf.reshape(tf.slice(x, [0, T - 1, 0], [-1, 1, -1]), [B, config.hidden_size])
+  const final_BD = tokenOfBlock(weights, `text_model.encoder.layers.${index}`, config, hidden[index]!, lastPlace, mask)
+  const lastNorm = (x: Tensor): Tensor => norm(weights, "text_model.final_layer_norm", x, config.layer_norm_eps)
+  return { hidden, last: lastNorm(hidden.at(-1)!), pooled: linear(weights, "text_model.head", lastNorm(final_BD)) }
 }

@@ -92,15 +92,22 @@ export const block = (
 }
 
 /**
- * The first token alone after one of CLIP's blocks, [B, D]: the others are seen by it and not computed. Where nobody asks for them, a
- * tower's last block costs less than a fifth.
+ * One token of each row after one of CLIP's blocks, [B, D]: the others are seen by it and not computed. Where nobody asks for them, a
+ * tower's last block costs less than a fifth. `pick` takes the token out of [B, T, D], `mask` is that of its scores [B, H, 1, T].
  */
-const classOfBlock = (weights: Weights, name: string, config: TowerConfig, x: Tensor): Tensor => {
-  const { layer_norm_eps, num_attention_heads } = config
+export const tokenOfBlock = (
+  weights: Weights,
+  name: string,
+  config: TowerConfig,
+  x: Tensor,
+  pick: (x_BTD: Tensor) => Tensor,
+  mask?: Tensor
+): Tensor => {
+  const { hidden_size, layer_norm_eps, num_attention_heads } = config
   const normed = norm(weights, `${name}.layer_norm1`, x, layer_norm_eps)
-  const query = tf.slice(normed, [0, 0, 0], [-1, 1, -1])
-  const mixed = attentionApart(weights, `${name}.self_attn`, query, normed, num_attention_heads)
-  return feedForward(weights, name, config, tf.add(firstToken(x), firstToken(mixed)))
+  const query = tf.reshape(pick(normed), [dim(x, 0), 1, hidden_size])
+  const mixed = attentionApart(weights, `${name}.self_attn`, query, normed, num_attention_heads, mask)
+  return feedForward(weights, name, config, tf.add(pick(x), firstToken(mixed)))
 }
 
 export const numImageTokens = (config: VisionConfig): number => (config.image_size / config.patch_size) ** 2 + 1
@@ -181,7 +188,7 @@ export const visionStates = (
 /** CLIP's class token [B, D] after the last block, of what `visionStates` gave. */
 export const classToken = (weights: Weights, config: VisionConfig, states: ReadonlyArray<Tensor>): Tensor => {
   const last = config.num_hidden_layers - 1
-  return classOfBlock(weights, `vision_model.encoder.layers.${last}`, config, states[last]!)
+  return tokenOfBlock(weights, `vision_model.encoder.layers.${last}`, config, states[last]!, firstToken)
 }
 
 export const postNorm = (weights: Weights, config: VisionConfig, x: Tensor): Tensor =>

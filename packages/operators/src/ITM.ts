@@ -25,7 +25,7 @@ export type Config = typeof config.Type
 
 export const ITM = deferredMap({
   name: "ITM",
-  version: 2,
+  version: 3,
   description: "Probability that a text describes its image; inside Train BLIP's matching loss.",
   config,
   model: ["blip"],

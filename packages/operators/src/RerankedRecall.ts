@@ -27,7 +27,7 @@ export type Config = typeof config.Type
 
 export const RerankedRecall = Operator.fold({
   name: "RerankedRecall",
-  version: 3,
+  version: 4,
   description: "Recall at 1, 5 and 10 both ways, ITC's nearest re-scored by ITM.",
   config,
   model: ["blip"],

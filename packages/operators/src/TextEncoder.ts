@@ -19,7 +19,7 @@ const outputs = { text_embeds: "embedding" } as const
 
 export const TextEncoder = deferredMap({
   name: "TextEncoder",
-  version: 2,
+  version: 3,
   description: "Embeds texts with the model's text tower.",
   config,
   model: ["clip", "blip", "siglip"],

@@ -89,7 +89,7 @@ const rewrite = (node: NodeSpec): Operator.Rewritten | undefined => {
 
 export const Train = Operator.train({
   name: "Train",
-  version: 3,
+  version: 4,
   description: "Trains a model on image-text pairs by the losses of its graph.",
   config: TrainConfig,
   inputs: { pairs: { stream: { image: "image", text: "text" }, many: true }, init: { artifact: "model" } },

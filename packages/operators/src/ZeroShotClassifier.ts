@@ -31,7 +31,7 @@ export type Config = typeof config.Type
 
 export const ZeroShotClassifier = Operator.fold({
   name: "ZeroShotClassifier",
-  version: 2,
+  version: 3,
   description: "Classifies images by sentences about their classes: top-1 and top-5 accuracy.",
   config,
   model: ["clip", "blip", "siglip"],
