@@ -14,34 +14,29 @@ interface Cross {
   readonly width: number
 }
 
-/** One row of T tokens through a tower. */
-function towerFlops(T: number, config: TowerConfig, cross?: Cross): number {
+/** One row of T tokens through a tower, of which `read` leave the last layer: all tokens of a layer make keys and values, those that leave it ask. */
+function towerFlops(T: number, config: TowerConfig, read: number, cross?: Cross): number {
   const { hidden_size: D, intermediate_size: wide, num_hidden_layers } = config
-  const own = 2 * T * (4 * D * D + 2 * D * wide) + 4 * T * T * D
-  const across = cross === undefined ? 0 : 4 * T * D * D + 4 * cross.tokens * cross.width * D + 4 * T * cross.tokens * D
-  return num_hidden_layers * (own + across)
+  const across = cross === undefined ? 0 : 4 * D * D + 4 * cross.tokens * D
+  const asking = 2 * (2 * D * D + 2 * D * wide) + 4 * T * D + across
+  const seen = 4 * T * D * D + (cross === undefined ? 0 : 4 * cross.tokens * cross.width * D)
+  return num_hidden_layers * seen + ((num_hidden_layers - 1) * T + read) * asking
 }
 
 const imageTokens = ({ image_size, patch_size }: VisionConfig): number => (image_size / patch_size) ** 2 + 1
 
-/** One image through the image tower. */
-export function imageFlops(config: VisionConfig): number {
+/** One image through the image tower, for all its tokens or for the class token. */
+export function imageFlops(config: VisionConfig, read: "tokens" | "class token"): number {
   const N = imageTokens(config)
-  return towerFlops(N, config) + 2 * (N - 1) * 3 * config.patch_size ** 2 * config.hidden_size
-}
-
-/** One image's embedding by CLIP: in the last block the class token alone asks, and goes on. */
-export function clipImageFlops(config: VisionConfig): number {
-  const { hidden_size: D, intermediate_size: wide } = config
-  const N = imageTokens(config)
-  return imageFlops(config) - (N - 1) * (2 * (2 * D * D + 2 * D * wide) + 4 * N * D)
+  const patches = 2 * (N - 1) * 3 * config.patch_size ** 2 * config.hidden_size
+  return patches + towerFlops(N, config, read === "tokens" ? N : 1)
 }
 
 /** A training step of CLIP; by gradient caching the forward pass is done twice. */
 export const clipStepFlops = (config: ClipConfig, B: number, T: number, how: "whole" | "cached" = "whole"): number => {
   const { vision_config, text_config, projection_dim: E } = config
   const projections = 2 * E * (vision_config.hidden_size + text_config.hidden_size)
-  const forward = clipImageFlops(vision_config) + towerFlops(T, text_config) + projections
+  const forward = imageFlops(vision_config, "class token") + towerFlops(T, text_config, 1) + projections
   return (how === "cached" ? 4 : 3) * B * forward + 3 * 2 * B * B * E
 }
 
@@ -50,31 +45,38 @@ const crossOf = ({ vision_config }: BlipConfig): Cross => ({
   width: vision_config.hidden_size
 })
 
-/** A training step of BLIP: both towers, their twins, three rows of matching and one of language modelling for each pair. */
+/** Keys and values of an image's tokens for every layer of the text transformer. */
+const lookedAt = (config: BlipConfig): number => {
+  const { tokens, width } = crossOf(config)
+  return config.text_config.num_hidden_layers * 4 * tokens * width * config.text_config.hidden_size
+}
+
+/**
+ * A training step of BLIP: both towers, their twins, three rows of matching and one of language modelling for each pair. An image is looked at
+ * by three texts, and once more by the decoder.
+ */
 export const blipStepFlops = (config: BlipConfig, B: number, T: number): number => {
   const { vision_config, text_config } = config
   const [D, V] = [text_config.hidden_size, text_config.vocab_size]
-  const towers = imageFlops(vision_config) + towerFlops(T, text_config)
-  const grounded = towerFlops(T, text_config, crossOf(config))
+  const towers = imageFlops(vision_config, "tokens") + towerFlops(T, text_config, 1)
+  const seen = { ...crossOf(config), width: 0 }
+  const grounded = 3 * towerFlops(T, text_config, 1, seen) + towerFlops(T, text_config, T, seen)
   const head = 2 * T * (D * D + D * V)
-  return B * (towers + 3 * (towers + 4 * grounded + head))
+  return B * (towers + 3 * (towers + grounded + 2 * lookedAt(config) + head))
 }
 
 /** Captions of T tokens: the image once, its cross-attention's keys and values once, then one token after the other. */
 export const captionFlops = (config: BlipConfig, beams: number, T: number): number => {
   const { vision_config, text_config } = config
   const { hidden_size: D, intermediate_size: wide, vocab_size: V, num_hidden_layers: L } = text_config
-  const { tokens: N, width } = crossOf(config)
-  const looking = imageFlops(vision_config) + L * 4 * N * width * D
+  const { tokens: N } = crossOf(config)
   const token = L * (2 * (6 * D * D + 2 * D * wide) + 4 * (N + T / 2) * D) + 2 * (D * D + D * V)
-  return looking + beams * (T - 1) * token
+  return imageFlops(vision_config, "tokens") + lookedAt(config) + beams * (T - 1) * token
 }
 
 /** Each image once, keys and values of its tokens once, then every pair. */
 export const matchingFlops = (config: BlipConfig, images: number, texts: number, T: number): number => {
   const { vision_config, text_config } = config
-  const { tokens: N, width } = crossOf(config)
-  const looking = imageFlops(vision_config) + text_config.num_hidden_layers * 4 * N * width * text_config.hidden_size
-  const pair = towerFlops(T, text_config, { tokens: N, width: 0 })
-  return images * looking + images * texts * pair
+  const pair = towerFlops(T, text_config, 1, { ...crossOf(config), width: 0 })
+  return images * (imageFlops(vision_config, "tokens") + lookedAt(config)) + images * texts * pair
 }

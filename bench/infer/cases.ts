@@ -7,7 +7,7 @@
  *   clip-embed-jpeg-int8                                         the same with weights of 8 bits, against weights of bfloat16
  */
 import type { Case, Peer } from "../Case.ts"
-import { captionFlops, clipImageFlops, matchingFlops } from "../Flops.ts"
+import { captionFlops, imageFlops, matchingFlops } from "../Flops.ts"
 import { blipConfig, captionFolder, clipConfig, embeddingFolder, matchingFolder } from "./InferFolder.ts"
 
 const transformers = {
@@ -127,7 +127,7 @@ function embedding(nano: boolean, precision: "fp32" | "int8"): Case {
     unit: "for all files",
     items: [images, "images"],
     steps: 1,
-    ...(exact && { flops: images * clipImageFlops(clipConfig(nano).vision_config) }),
+    ...(exact && { flops: images * imageFlops(clipConfig(nano).vision_config, "class token") }),
     prepare: embeddingFolder(nano, images, nano ? 4 : 64),
     ours: ({ folder, threads }) => ["infer/embed.ts", folder, threads, precision],
     peers: exact ? [embeddingPeer("transformers"), openClip, transformersJs] : [embeddingPeer("bfloat16")],
