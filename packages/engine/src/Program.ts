@@ -53,8 +53,8 @@ export interface TrainingProgram {
   readonly twin: ReadonlyArray<string>
   readonly state: Specs
   /**
-   * `low`: a step on ONNX Runtime keeps only the sums along a transformer's residual stream and computes the rest again in the backward pass, for
-   * about a fifth more time. Absent: it computes again what costs next to nothing. The operations are the same.
+   * `low`: a step on ONNX Runtime keeps only the sums along a transformer's residual stream and what its activation functions are given, and
+   * computes the rest again in the backward pass, for about a seventh more time. Absent: it computes again what costs next to nothing. The operations are the same.
    */
   readonly memory?: "low"
   /**

@@ -3,8 +3,8 @@
  * Sublinear Memory Cost", section 3). The operations are the same, so are their results; only when they run changes.
  *
  *   cheap  the results of an activation function or a layer norm whose input is kept: one pass over them against a fifth of the memory
- *   low    all but the sums of two activations, which are a transformer's residual stream: attention and feed-forward are computed
- *          twice, except for each one's last product, which only the sum needs
+ *   low    all but the sums of two activations, which are a transformer's residual stream, and what Gelu and QuickGelu are given: attention is
+ *          computed twice, except for its last product, which only the sum needs. The feed-forward's first product would take as long again
  *
  * What no later sum depends on is kept: the losses, whose backward pass follows at once.
  */
@@ -13,7 +13,8 @@ import { makeGraph, sameShape } from "./Graph.ts"
 
 export type Recomputed = "cheap" | "low"
 
-const cheap = new Set(["Gelu", "QuickGelu", "LayerNormalization"])
+const activations = new Set(["Gelu", "QuickGelu"])
+const cheap = new Set([...activations, "LayerNormalization"])
 const sources = new Set(["Input", "Constant", "Splat"])
 
 /** What a view is a view of. */
@@ -46,13 +47,15 @@ export function recomputedValues(graph: Graph, loss: Value, which: Recomputed): 
     }
     return again
   }
+  const activated = new Set(graph.values.flatMap(({ op, inputs }) => (activations.has(op) ? [baseOf(inputs[0]!)] : [])))
+  const isKept = (value: Value) => isSum(value) || isSource(value) || value.op === "Out" || activated.has(baseOf(value))
   const underSum = new Set<Value>()
   for (const value of graph.values.toReversed()) {
     if (value.id > loss.id || !(isSum(value) || underSum.has(value))) continue
     value.inputs.forEach((input) => underSum.add(input))
   }
   for (const value of needed) {
-    if (underSum.has(value) && !isSum(value) && !isSource(value) && value.op !== "Out") again.add(value)
+    if (underSum.has(value) && !isKept(value)) again.add(value)
   }
   return again
 }

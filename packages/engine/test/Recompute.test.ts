@@ -53,7 +53,7 @@ describe("activations computed again", () => {
     expect(distance(again.weights, expected.weights)).toBeLessThan(2e-5)
   })
 
-  it("are the activation function's and the norm's, or all below a sum", () => {
+  it("are the activation function's and the norm's, or all below a sum but what the function is given", () => {
     const count = (program: TrainingProgram, op: string) =>
       graphOf(program).values.filter((value) => value.op === op).length
     // Forward, of the weights and of their twin; the third is computed again.
@@ -62,7 +62,7 @@ describe("activations computed again", () => {
       expect(count(program, "LayerNormalization")).toBe(3)
     }
     const products = (program: TrainingProgram) => count(program, "MatMul")
-    expect(products(low) - products(tinyProgram(sizes))).toBe(1)
+    expect(products(low)).toBe(products(tinyProgram(sizes)))
   })
 
   it("leave a graph without a backward pass as it is", () => {

