@@ -29,15 +29,17 @@ export const resultsText = (record: RunRecord): string | undefined => {
   return sets.length === 0 ? undefined : sets.map(setTable).join("\n\n")
 }
 
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
 /** `done in 4 min 05 s: 21 nodes, 3 cached, 12 rows rejected`. */
 export const summaryText = (record: RunRecord): string => {
   const nodes = Object.values(record.nodes)
   const cached = nodes.filter((node) => node.cached).length
   const rejected = nodes.reduce((sum, node) => sum + node.rejected, 0)
   const counts = [
-    `${nodes.length} nodes`,
+    counted(nodes.length, "node"),
     ...(cached === 0 ? [] : [`${cached} cached`]),
-    ...(rejected === 0 ? [] : [`${rejected} rows rejected`])
+    ...(rejected === 0 ? [] : [`${counted(rejected, "row")} rejected`])
   ]
   return `run ${record.run} ${record.status} in ${duration(record.seconds)}: ${counts.join(", ")}`
 }

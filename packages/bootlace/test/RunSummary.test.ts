@@ -65,6 +65,8 @@ describe("RunSummary", () => {
 
   it("counts nodes, cached ones and rejected rows", () => {
     assert.strictEqual(summaryText(record), "run r1 done in 4 min 05 s: 2 nodes, 1 cached, 2 rows rejected")
+    const one = { ...record, nodes: { itm: { ...record.nodes["itm"]!, cached: false, rejected: 1 } } }
+    assert.strictEqual(summaryText(one), "run r1 done in 4 min 05 s: 1 node, 1 row rejected")
   })
 
   it("gives one object with exactly the promised keys", () => {
