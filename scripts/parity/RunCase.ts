@@ -88,6 +88,10 @@ const pretraining = Effect.fnUntraced(function* (at: Case, cases: ReadonlyArray<
   if (expected === undefined) return [failed("files", "expected_train.safetensors is missing")]
   const folders = inherit(at, cases)
   const init = yield* initialTensors(folders)
+  if (init["image_queue"] === undefined) {
+    const detail = `no image_queue: its tensors are a case's beside it, so give the folder of both, ${dirname(at.folder)}`
+    return [failed("init.safetensors", detail)]
+  }
   const model = pretrainingModel(recipe)
   const weights = Object.fromEntries(
     [...ourNames(model, Object.keys(init))].map(([theirs, ours]) => [ours, init[theirs]!])
