@@ -8,19 +8,15 @@
  */
 import type { BlipConfig, ClipConfig, TowerConfig, VisionConfig } from "@bootlace/models"
 
-/** Other tokens that every layer looks at. */
-interface Cross {
-  readonly tokens: number
-  readonly width: number
-}
-
-/** One row of T tokens through a tower, of which `read` leave the last layer: all tokens of a layer make keys and values, those that leave it ask. */
-function towerFlops(T: number, config: TowerConfig, read: number, cross?: Cross): number {
+/**
+ * One row of T tokens through a tower, of which `read` leave the last layer: all tokens of a layer make keys and values, those that leave it ask,
+ * also `image_tokens` where there are any, whose own keys and values are `lookedAt`.
+ */
+function towerFlops(T: number, config: TowerConfig, read: number, image_tokens = 0): number {
   const { hidden_size: D, intermediate_size: wide, num_hidden_layers } = config
-  const across = cross === undefined ? 0 : 4 * D * D + 4 * cross.tokens * D
+  const across = image_tokens === 0 ? 0 : 4 * D * D + 4 * image_tokens * D
   const asking = 2 * (2 * D * D + 2 * D * wide) + 4 * T * D + across
-  const seen = 4 * T * D * D + (cross === undefined ? 0 : 4 * cross.tokens * cross.width * D)
-  return num_hidden_layers * seen + ((num_hidden_layers - 1) * T + read) * asking
+  return num_hidden_layers * 4 * T * D * D + ((num_hidden_layers - 1) * T + read) * asking
 }
 
 const imageTokens = ({ image_size, patch_size }: VisionConfig): number => (image_size / patch_size) ** 2 + 1
@@ -40,16 +36,9 @@ export const clipStepFlops = (config: ClipConfig, B: number, T: number, how: "wh
   return (how === "cached" ? 4 : 3) * B * forward + 3 * 2 * B * B * E
 }
 
-const crossOf = ({ vision_config }: BlipConfig): Cross => ({
-  tokens: imageTokens(vision_config),
-  width: vision_config.hidden_size
-})
-
 /** Keys and values of an image's tokens for every layer of the text transformer. */
-const lookedAt = (config: BlipConfig): number => {
-  const { tokens, width } = crossOf(config)
-  return config.text_config.num_hidden_layers * 4 * tokens * width * config.text_config.hidden_size
-}
+const lookedAt = ({ vision_config, text_config }: BlipConfig): number =>
+  text_config.num_hidden_layers * 4 * imageTokens(vision_config) * vision_config.hidden_size * text_config.hidden_size
 
 /**
  * A training step of BLIP: both towers, their twins, three rows of matching and one of language modelling for each pair. An image is looked at
@@ -59,8 +48,8 @@ export const blipStepFlops = (config: BlipConfig, B: number, T: number): number 
   const { vision_config, text_config } = config
   const [D, V] = [text_config.hidden_size, text_config.vocab_size]
   const towers = imageFlops(vision_config, "tokens") + towerFlops(T, text_config, 1)
-  const seen = { ...crossOf(config), width: 0 }
-  const grounded = 3 * towerFlops(T, text_config, 1, seen) + towerFlops(T, text_config, T, seen)
+  const N = imageTokens(vision_config)
+  const grounded = 3 * towerFlops(T, text_config, 1, N) + towerFlops(T, text_config, T, N)
   const head = 2 * T * (D * D + D * V)
   return B * (towers + 3 * (towers + grounded + 2 * lookedAt(config) + head))
 }
@@ -69,7 +58,7 @@ export const blipStepFlops = (config: BlipConfig, B: number, T: number): number 
 export const captionFlops = (config: BlipConfig, beams: number, T: number): number => {
   const { vision_config, text_config } = config
   const { hidden_size: D, intermediate_size: wide, vocab_size: V, num_hidden_layers: L } = text_config
-  const { tokens: N } = crossOf(config)
+  const N = imageTokens(vision_config)
   const token = L * (2 * (6 * D * D + 2 * D * wide) + 4 * (N + T / 2) * D) + 2 * (D * D + D * V)
   return imageFlops(vision_config, "tokens") + lookedAt(config) + beams * (T - 1) * token
 }
@@ -77,6 +66,6 @@ export const captionFlops = (config: BlipConfig, beams: number, T: number): numb
 /** Each image once, keys and values of its tokens once, then every pair. */
 export const matchingFlops = (config: BlipConfig, images: number, texts: number, T: number): number => {
   const { vision_config, text_config } = config
-  const pair = towerFlops(T, text_config, 1, { ...crossOf(config), width: 0 })
+  const pair = towerFlops(T, text_config, 1, imageTokens(vision_config))
   return images * (imageFlops(vision_config, "tokens") + lookedAt(config)) + images * texts * pair
 }

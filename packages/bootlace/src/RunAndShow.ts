@@ -11,7 +11,7 @@ import { unitsOf } from "./Progress.ts"
 import { note, stderrScreen } from "./Screen.ts"
 import { showProgress } from "./ShowProgress.ts"
 import { tellSupervisor } from "./Supervised.ts"
-import { printable } from "./Table.ts"
+import { counted, printable } from "./Table.ts"
 
 /** What operators may ask for. */
 type Services = Engine | LoadedModels | Files
@@ -26,9 +26,7 @@ export const resumedText = (run: string, { attempt, done, open }: History): stri
     return status === "failed" ? `${names} failed${soFar}` : `${names} ${verb} interrupted${soFar}`
   })
   const count = [...done.values()].reduce((sum, { nodes }) => sum + nodes.length, 0)
-  return [`run ${run} goes on: attempt ${attempt}, ${count} ${count === 1 ? "task" : "tasks"} done`, ...tasks].join(
-    "; "
-  )
+  return [`run ${run} goes on: attempt ${attempt}, ${counted(count, "task")} done`, ...tasks].join("; ")
 }
 
 /** `events`: a file that gets the progress as lines of JSON. */

@@ -2,7 +2,7 @@
 import type { RunRecord } from "@bootlace/graph"
 import { deviation, duration, mean, measurements, number, resultSets } from "@bootlace/report"
 import type { ResultSet } from "@bootlace/report"
-import { table } from "./Table.ts"
+import { counted, table } from "./Table.ts"
 
 const cell = (bySeed: ReadonlyMap<string, number> | undefined): string => {
   const values = [...(bySeed?.values() ?? [])]
@@ -28,8 +28,6 @@ export const resultsText = (record: RunRecord): string | undefined => {
   const sets = resultSets(evaluations.length > 0 ? evaluations : all)
   return sets.length === 0 ? undefined : sets.map(setTable).join("\n\n")
 }
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 /** `done in 4 min 05 s: 21 nodes, 3 cached, 12 rows rejected`. */
 export const summaryText = (record: RunRecord): string => {

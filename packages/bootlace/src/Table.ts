@@ -44,3 +44,6 @@ export const table = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<Readon
     ...clean.map(line)
   ].join("\n")
 }
+
+/** `1 row`, `2 rows`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`

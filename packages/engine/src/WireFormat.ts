@@ -9,6 +9,9 @@ export type Message = ReadonlyArray<Uint8Array>
 /** Content up to this size is copied into its message's array; longer content is passed on as it is. */
 const copied = 4096
 
+export const bytesOf = (data: ArrayBufferView): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
 const encoder = new TextEncoder()
 
 /** Bytes of a whole number from 0 to 2^53. */

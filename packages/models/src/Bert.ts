@@ -140,7 +140,7 @@ export const feedForward = (
   return attentionOutput(weights, layer, wide, x, config.layer_norm_eps, drop)
 }
 
-export interface BertOptions {
+interface BertOptions {
   /** In training. */
   readonly drop?: Drop
   /** [U, N, image width], turns the cross-attention on: U = B, or the B / U texts of an image are side by side. */

@@ -14,11 +14,11 @@ import { bertClass, bertStates, embeddingShapes, feedForwardShapes, selfAttentio
 import { clipTextStates, clipTextShapes } from "./ClipText.ts"
 import type { ClipConfig, ClipTextConfig, VisionConfig } from "./Config.ts"
 import { initClip } from "./Init.ts"
-import { linear, paddingMask, weightOf } from "./Layers.ts"
+import { firstToken, linear, paddingMask, weightOf } from "./Layers.ts"
 import type { ClipModel, Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { clipColours, preprocessOf } from "./Preprocess.ts"
 import { linearShapes } from "./Shapes.ts"
-import { classToken, numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
+import { lastToken, numImageTokens, postNorm, visionShapes, visionStates } from "./VisionTransformer.ts"
 
 const BERT = { shared: "text_model", self: "text_model" }
 
@@ -40,7 +40,7 @@ const textStates = (weights: Weights, config: ClipTextConfig, text: TokenTensors
 
 const imageStates = (weights: Weights, config: VisionConfig, pixels_BCHW: Tensor, kept_BK?: Tensor): States => {
   const hidden = visionStates(weights, "clip", config, pixels_BCHW, kept_BK)
-  const pooled = postNorm(weights, config, classToken(weights, config, hidden))
+  const pooled = postNorm(weights, config, lastToken(weights, "vision_model", config, hidden, firstToken))
   return { hidden, last: postNorm(weights, config, hidden.at(-1)!), pooled }
 }
 

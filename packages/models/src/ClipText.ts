@@ -11,7 +11,7 @@ import type { ClipTextConfig } from "./Config.ts"
 import { causalMask, dim, embed, firstRows, norm, weightOf } from "./Layers.ts"
 import type { Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { layerShapes, normShapes } from "./Shapes.ts"
-import { block, blockShapes, tokenOfBlock } from "./VisionTransformer.ts"
+import { block, blockShapes, lastToken } from "./VisionTransformer.ts"
 
 const TOKENS = "text_model.embeddings.token_embedding.weight"
 const POSITIONS = "text_model.embeddings.position_embedding.weight"
@@ -49,8 +49,7 @@ export const clipTextStates = (weights: Weights, config: ClipTextConfig, { input
   const ends = endPositions(input_ids, config.eos_token_id)
   const endOf = (x: Tensor): Tensor => tf.gather(tf.reshape(x, [B * T, config.hidden_size]), tf.add(rowStarts, ends))
   const seen_B11T = tf.reshape(tf.gather(tf.reshape(mask, [T, T]), ends), [B, 1, 1, T])
-  const last = config.num_hidden_layers - 1
-  const pooled_BD = tokenOfBlock(weights, `text_model.encoder.layers.${last}`, config, hidden[last]!, endOf, seen_B11T)
+  const pooled_BD = lastToken(weights, "text_model", config, hidden, endOf, seen_B11T)
   const lastNorm = (x: Tensor): Tensor => norm(weights, "text_model.final_layer_norm", x, config.layer_norm_eps)
   return { hidden, last: lastNorm(x_BTD), pooled: lastNorm(pooled_BD) }
 }

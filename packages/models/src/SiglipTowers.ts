@@ -15,7 +15,7 @@ import { activate, attention, dim, embed, firstRows, linear, norm, paddingMask, 
 import { splitHeads, weightOf } from "./Layers.ts"
 import type { Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
-import { block, blockShapes, postNorm, tokenOfBlock } from "./VisionTransformer.ts"
+import { block, blockShapes, lastToken, postNorm } from "./VisionTransformer.ts"
 
 const PATCH = "vision_model.embeddings.patch_embedding"
 const PATCH_POSITIONS = "vision_model.embeddings.position_embedding.weight"
@@ -116,9 +116,8 @@ export const siglipTextStates = (weights: Weights, config: SiglipTextConfig, tex
   const x_BTD = tf.add(words_BTD, firstRows(weightOf(weights, POSITIONS), T))
   const mask = paddingMask(text.attention_mask)
   const hidden = blockStates(weights, "text_model", config, x_BTD, mask)
-  const index = config.num_hidden_layers - 1
   const lastPlace = (x: Tensor): Tensor => tf.reshape(tf.slice(x, [0, T - 1, 0], [-1, 1, -1]), [B, config.hidden_size])
-  const final_BD = tokenOfBlock(weights, `text_model.encoder.layers.${index}`, config, hidden[index]!, lastPlace, mask)
+  const final_BD = lastToken(weights, "text_model", config, hidden, lastPlace, mask)
   const lastNorm = (x: Tensor): Tensor => norm(weights, "text_model.final_layer_norm", x, config.layer_norm_eps)
   return { hidden, last: lastNorm(hidden.at(-1)!), pooled: linear(weights, "text_model.head", lastNorm(final_BD)) }
 }

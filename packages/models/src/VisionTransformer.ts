@@ -92,18 +92,21 @@ export const block = (
 }
 
 /**
- * One token of each row after one of CLIP's blocks, [B, D]: the others are seen by it and not computed. Where nobody asks for them, a
- * tower's last block costs less than a fifth. `pick` takes the token out of [B, T, D], `mask` is that of its scores [B, H, 1, T].
+ * One token of each row after the last of a tower's blocks, made as CLIP's are, [B, D], of what entered the first block and left each. The others are
+ * seen by it and not computed: where nobody asks for them, that block costs less than a fifth. `pick` takes the token out of [B, T, D],
+ * `mask` is that of its scores [B, H, 1, T].
  */
-export const tokenOfBlock = (
+export const lastToken = (
   weights: Weights,
-  name: string,
+  tower: string,
   config: TowerConfig,
-  x: Tensor,
+  states: ReadonlyArray<Tensor>,
   pick: (x_BTD: Tensor) => Tensor,
   mask?: Tensor
 ): Tensor => {
-  const { hidden_size, layer_norm_eps, num_attention_heads } = config
+  const { hidden_size, layer_norm_eps, num_attention_heads, num_hidden_layers } = config
+  const name = `${tower}.encoder.layers.${num_hidden_layers - 1}`
+  const x = states[num_hidden_layers - 1]!
   const normed = norm(weights, `${name}.layer_norm1`, x, layer_norm_eps)
   const query = tf.reshape(pick(normed), [dim(x, 0), 1, hidden_size])
   const mixed = attentionApart(weights, `${name}.self_attn`, query, normed, num_attention_heads, mask)
@@ -183,12 +186,6 @@ export const visionStates = (
     states.push(x_BND)
   }
   return states
-}
-
-/** CLIP's class token [B, D] after the last block, of what `visionStates` gave. */
-export const classToken = (weights: Weights, config: VisionConfig, states: ReadonlyArray<Tensor>): Tensor => {
-  const last = config.num_hidden_layers - 1
-  return tokenOfBlock(weights, `vision_model.encoder.layers.${last}`, config, states[last]!, firstToken)
 }
 
 export const postNorm = (weights: Weights, config: VisionConfig, x: Tensor): Tensor =>

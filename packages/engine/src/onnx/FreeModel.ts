@@ -1,6 +1,6 @@
 /** An ONNX model in the making that computes sizes from its inputs' shapes. Vectors of sizes are int64. */
 import type { DType } from "../Program.ts"
-import { bytesOf } from "./Operands.ts"
+import { bytesOf } from "../WireFormat.ts"
 import type { Data } from "./Operands.ts"
 import { elementType } from "./Protobuf.ts"
 import type { OnnxInitializer, OnnxNode } from "./Protobuf.ts"

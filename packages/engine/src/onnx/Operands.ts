@@ -7,11 +7,13 @@
  */
 import type { Value } from "../Graph.ts"
 import { sizeOf } from "../Graph.ts"
-import type { DType, HostTensors } from "../Program.ts"
+import { arrayClass } from "../HostTensors.ts"
+import type { DType, HostTensor, HostTensors } from "../Program.ts"
+import { bytesOf } from "../WireFormat.ts"
 import { elementType } from "./Protobuf.ts"
 import type { OnnxInitializer, OnnxNode, OnnxValue } from "./Protobuf.ts"
 
-export type Data = Float32Array | Int32Array | Uint8Array
+export type Data = HostTensor["data"]
 
 /** What an operation asks for; `integers` and `scalar` give the name. */
 export interface Operands {
@@ -36,15 +38,7 @@ export interface OperandsMaker extends Operands {
   readonly made: () => OperandsMade
 }
 
-export const bytesOf = (data: ArrayBufferView): Uint8Array =>
-  new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-
-export const filled = (number: number, dtype: DType, length: number): Data =>
-  dtype === "float32"
-    ? new Float32Array(length).fill(number)
-    : dtype === "int32"
-      ? new Int32Array(length).fill(number)
-      : new Uint8Array(length).fill(number)
+export const filled = (number: number, dtype: DType, length: number): Data => new arrayClass[dtype](length).fill(number)
 
 /** Splats up to this size are stored, larger ones expanded. */
 const storedSplat = 4096
@@ -88,7 +82,7 @@ const wide = "#integers.int64"
 /** All vectors come as one int32 input, `#integers`, which is split: a run has a price for each tensor it is given. */
 export function givenOperands(): OperandsMaker {
   const initializers = new Initializers()
-  const constants: Record<string, HostTensors[string]> = {}
+  const constants: Record<string, HostTensor> = {}
   const vectors: Array<ReadonlyArray<number>> = []
   return {
     integers: (numbers) => `#${vectors.push(numbers) - 1}`,

@@ -2,6 +2,7 @@
  * A TensorFlow graph in the making. Node names are made here, because the binding splits them at "," and ":"; sizes and other integer
  * operands are constants, shared by content.
  */
+import { bytesOf } from "../WireFormat.ts"
 import type { DType } from "../Program.ts"
 import type { TensorflowAttribute, TensorflowNode, TensorflowType } from "./SavedModel.ts"
 
@@ -9,8 +10,6 @@ import type { TensorflowAttribute, TensorflowNode, TensorflowType } from "./Save
 export type Precision = "fp32" | "bf16"
 
 export type Attributes = Readonly<Record<string, TensorflowAttribute>>
-
-const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /** The attribute T of most operations. */
 export const ofType = (type: TensorflowType): Attributes => ({ T: { type } })
