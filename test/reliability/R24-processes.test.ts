@@ -4,7 +4,7 @@
  * of a run alone; of two runs of one plan, the second is told who has it.
  */
 import { spawn } from "node:child_process"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, readdirSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
@@ -36,8 +36,11 @@ const start = (store: string, number: number) => {
   return { child, said }
 }
 
-const isLocked = (store: string): boolean =>
-  existsSync(join(store, "locks")) && readdirSync(join(store, "locks")).length > 0
+/** Whether a run holds a lock and has written its name into it. */
+const isLocked = (store: string): boolean => {
+  const folder = join(store, "locks")
+  return existsSync(folder) && readdirSync(folder).some((name) => statSync(join(folder, name)).size > 0)
+}
 
 /** Kills a run soon after it has taken its lock. */
 const leaveLock = async (store: string, wait_ms: number): Promise<void> => {
@@ -79,7 +82,10 @@ describe("several processes in one store", () => {
     const store = emptyFolder()
     const first = start(store, 0)
     while (!isLocked(store)) await setTimeout(5)
+    // At rest it can't be done before the second has started.
+    first.child.kill("SIGSTOP")
     const second = await start(store, 0).said
+    first.child.kill("SIGCONT")
     assert.match(second.error ?? "", new RegExp(`R424.*process ${first.child.pid} on ${hostname()}`))
     assert.isDefined((await first.said).digests)
     figure("R24", "the second run of a plan was refused and told the first one's process and host")
