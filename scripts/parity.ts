@@ -3,6 +3,7 @@
  *
  *   npm run parity -- test/parity
  *   npm run parity -- test/parity --engine tensorflow    where its library is installed; fails elsewhere
+ *   npm run parity -- test/parity --engine webgpu        where there is an adapter
  *
  * One row per check with the worst error and the tolerance, then `N passed, N failed`. What a case folder holds is described in
  * test/parity/MANIFEST.md.
@@ -31,12 +32,13 @@ const { values, positionals } = parseArgs({
 })
 const engines: Readonly<Record<string, Layer.Layer<Engine, EngineError>>> = {
   onnx: Engine.onnx({ threads: 1 }),
-  tensorflow: Engine.tensorflow()
+  tensorflow: Engine.tensorflow(),
+  webgpu: Engine.webgpu
 }
 const [start] = positionals
 const engine = engines[values.engine]
 if (start === undefined || engine === undefined) {
-  console.error("expected a folder and an engine: npm run parity -- test/parity [--engine onnx|tensorflow]")
+  console.error("expected a folder and an engine: npm run parity -- test/parity [--engine onnx|tensorflow|webgpu]")
   process.exitCode = 2
 } else {
   console.log(["case", "check", "worst", "allowed"].map((cell, i) => cell.padEnd(widths[i]!)).join(" "))

@@ -49,6 +49,8 @@ const engineLayer = ({
       return isOnnx(precision)
         ? Engine.onnx({ threads, precision, ...(profile === undefined ? {} : { profile }) })
         : mismatch(engine, precision, "fp32 or int8")
+    case "webgpu":
+      return precision === "fp32" ? Engine.webgpu : mismatch(engine, precision, "fp32")
     case "eager":
       return precision === "fp32" ? Engine.eager() : mismatch(engine, precision, "fp32")
   }

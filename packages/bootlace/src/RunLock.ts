@@ -30,7 +30,7 @@ export const RunLock = Schema.Struct({
     seed: Schema.optionalKey(Schema.Int)
   }),
   plan: Schema.String,
-  engine: Schema.Literals(["onnx", "tensorflow", "eager"]),
+  engine: Schema.Literals(["onnx", "tensorflow", "webgpu", "eager"]),
   precision: Schema.optionalKey(Schema.Literals(["fp32", "bf16", "int8"])),
   threads: Schema.Int,
   /** Engine, version, instruction set, threads, precision: bytes are promised where these are equal. */

@@ -24,8 +24,12 @@ const examine = (base: Pick<Diagnosis, "executor" | "backend">, attempt: Effect.
     Effect.catch((error) => Effect.succeed<Diagnosis>({ ...base, available: false, detail: error.detail }))
   )
 
-const onnx = Effect.scoped(startSessions({ threads: 1 })).pipe(
+const onnx = Effect.scoped(startSessions({ device: "cpu", threads: 1 })).pipe(
   Effect.map(({ version }) => `onnxruntime-node ${version}, cpu ${instructionSet()}`)
+)
+
+const webgpu = Effect.scoped(startSessions({ device: "webgpu", threads: 1 })).pipe(
+  Effect.map(({ version }) => `onnxruntime-node ${version}, fp32`)
 )
 
 const tensorflow = Effect.scoped(Effect.flatMap(installedBinding, startTensorflow)).pipe(
@@ -36,6 +40,7 @@ const tensorflow = Effect.scoped(Effect.flatMap(installedBinding, startTensorflo
 export const engineDoctor: Effect.Effect<ReadonlyArray<Diagnosis>> = Effect.all([
   examine({ executor: "onnx" }, onnx),
   examine({ executor: "tensorflow" }, tensorflow),
+  examine({ executor: "webgpu" }, webgpu),
   examine({ executor: "eager", backend: "cpu" }, Effect.succeed(`tfjs ${tf.version_core}, JavaScript`)),
   examine(
     { executor: "eager", backend: "tensorflow" },

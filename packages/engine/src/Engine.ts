@@ -5,7 +5,7 @@ import type { EagerOptions } from "./eager/EagerExecutor.ts"
 import { makeEagerExecutor } from "./eager/EagerExecutor.ts"
 import type { EngineError } from "./EngineError.ts"
 import type { OnnxOptions } from "./onnx/OnnxExecutor.ts"
-import { makeOnnxExecutor } from "./onnx/OnnxExecutor.ts"
+import { makeOnnxExecutor, makeWebgpuExecutor } from "./onnx/OnnxExecutor.ts"
 import type { Executor } from "./Program.ts"
 import type { TensorflowOptions } from "./tensorflow/TensorflowExecutor.ts"
 import { makeTensorflowExecutor } from "./tensorflow/TensorflowExecutor.ts"
@@ -18,6 +18,9 @@ export class Engine extends Context.Service<Engine, Executor>()("@bootlace/engin
   /** TensorFlow in a worker thread; fails with Unavailable where its library isn't installed. */
   static readonly tensorflow = (options: TensorflowOptions = {}): Layer.Layer<Engine, EngineError> =>
     Layer.effect(Engine, makeTensorflowExecutor(options))
+
+  /** ONNX Runtime on a GPU through WebGPU, fp32; fails with Unavailable where there is no adapter. */
+  static readonly webgpu: Layer.Layer<Engine, EngineError> = Layer.effect(Engine, makeWebgpuExecutor)
 
   /** A tfjs backend, operation by operation. */
   static readonly eager = (options: EagerOptions = {}): Layer.Layer<Engine, EngineError> =>

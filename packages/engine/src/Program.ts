@@ -210,7 +210,7 @@ export interface TransferOptions {
 }
 
 export interface Executor {
-  readonly name: "onnx" | "tensorflow" | "eager"
+  readonly name: "onnx" | "tensorflow" | "webgpu" | "eager"
   /** Everything that can change a bit of a result: engine and version, instruction set, threads, precision. Goes into cache keys. */
   readonly numerics: string
   readonly load: (

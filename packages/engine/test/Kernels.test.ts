@@ -59,6 +59,9 @@ const flat = new Set([
   "Fill",
   "Range"
 ])
+/** A GPU's sine and cosine may be 2^-11 off between -pi and pi (Vulkan 1.3, Precision of GLSL.std.450 Instructions). */
+const toleranceOf = (kernel: string) => (capturedName === "webgpu" && /^(Sin|Cos)$/.test(kernel) ? 2 ** -11 : 1e-5)
+
 const floatInputs = (inputs: HostTensors) => Object.keys(inputs).filter((name) => inputs[name]!.dtype === "float32")
 
 describe(`captured kernels on ${capturedName}`, () => {
@@ -73,7 +76,9 @@ describe(`captured kernels on ${capturedName}`, () => {
             const inputs = one.inputs(drawFrom(numbersFrom(seed), lengths))
             const program = programOf(one, flat.has(one.kernel) ? [] : floatInputs(inputs))
             const expected = await runOnce(executors.eager, program, inputs)
-            expect(distance(await runOnce(executors.captured, program, inputs), expected)).toBeLessThan(1e-5)
+            expect(distance(await runOnce(executors.captured, program, inputs), expected)).toBeLessThan(
+              toleranceOf(one.kernel)
+            )
           }
         ),
         { numRuns: 8, seed: 7 }

@@ -210,7 +210,7 @@ describe("the onnx executor", () => {
     const [waiting, later] = await Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
-          const client = yield* startSessions({ threads: 1 })
+          const client = yield* startSessions({ device: "cpu", threads: 1 })
           const model = yield* onnxExecutor(client, { threads: 1 }).load({})
           const heavy = program((_, { x }) => ({ y: tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D) }))
           const inputs = { x: float32([1500, 1500], next) }
@@ -245,12 +245,18 @@ describe("the onnx executor", () => {
     expect(found.map(({ executor: which, backend }) => [which, backend])).toEqual([
       ["onnx", undefined],
       ["tensorflow", undefined],
+      ["webgpu", undefined],
       ["eager", "cpu"],
       ["eager", "tensorflow"]
     ])
     expect(found[0]).toMatchObject({ available: true })
     const missing = found.filter(({ available }) => !available)
-    const remedy = { onnx: "", tensorflow: "bootlace engine install tensorflow", eager: "@tensorflow/tfjs-node-gpu" }
+    const remedy = {
+      onnx: "",
+      tensorflow: "bootlace engine install tensorflow",
+      webgpu: "libvulkan1",
+      eager: "@tensorflow/tfjs-node-gpu"
+    }
     for (const { executor: which, detail } of missing) expect(detail).toContain(remedy[which])
   })
 

@@ -23,7 +23,7 @@ export const store = Flag.String("store").pipe(
   Flag.withDefault(".bootlace"),
   told("folder of the artifacts (default .bootlace)")
 )
-export const engine = Flag.Literals("engine", ["onnx", "tensorflow", "eager"]).pipe(
+export const engine = Flag.Literals("engine", ["onnx", "tensorflow", "webgpu", "eager"]).pipe(
   Flag.withDefault("onnx" as const),
   told("what runs tensors (default onnx)")
 )

@@ -10,6 +10,7 @@ const engines: ReadonlyArray<ReadonlyArray<string>> = [
     "tensorflow",
     "captured programs in TensorFlow, fp32 or bf16; `bootlace engine install tensorflow` provisions its library"
   ],
+  ["webgpu", "captured programs in ONNX Runtime on a GPU, through Vulkan, Metal or Direct3D 12"],
   ["eager", "tfjs operation by operation, on the cpu backend: slow, the reference in tests"]
 ]
 

@@ -10,6 +10,7 @@ import { lowerOperation } from "./LowerOperation.ts"
 import { givenOperands, storedOperands } from "./Operands.ts"
 import type { Operands } from "./Operands.ts"
 import type { HostTensors } from "../Program.ts"
+import type { Device } from "./Protocol.ts"
 import { encodeModel } from "./Protobuf.ts"
 import type { OnnxAttribute, OnnxNode, OnnxValue } from "./Protobuf.ts"
 import { isUncopied, sequence } from "./Uncopied.ts"
@@ -17,8 +18,15 @@ import { isUncopied, sequence } from "./Uncopied.ts"
 /** Of the products with weights, in inference; training is always in fp32. */
 export type OnnxPrecision = "fp32" | "int8"
 
+/** What a model is for. */
+export interface Target {
+  readonly precision: OnnxPrecision
+  readonly device: Device
+}
+
 /** What lowering one operation may do to the model. */
 export interface Emitter extends Operands {
+  readonly device: Device
   readonly nameOf: (value: Value) => string
   readonly node: (
     op: string,
@@ -40,17 +48,23 @@ export interface Emitter extends Operands {
 
 export interface LoweredGraph {
   readonly model: Uint8Array
-  /** Inputs of the model beside the graph's, which every run is given; none where `graph.order` is absent. */
+  /** Inputs of the model beside the graph's, which every run is given; none where `graph.order` is absent, and none on a device. */
   readonly operands: HostTensors
 }
 
 /** With `precision` int8, weights that can be are inputs of 8 bits (Int8.ts). */
-export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): LoweredGraph {
+export function lower(
+  graph: Graph,
+  { precision, device }: Target = { precision: "fp32", device: "cpu" }
+): LoweredGraph {
   const nodes: Array<OnnxNode> = []
   const names = valueNames(graph)
-  const { made, ...operands } = graph.order === undefined ? storedOperands() : givenOperands()
+  // A device would be sent given ones at every run.
+  const isGiven = graph.order !== undefined && device === "cpu"
+  const { made, ...operands } = isGiven ? givenOperands() : storedOperands()
   const emitter: Emitter = {
     ...operands,
+    device,
     nameOf: (value) => names.get(value)!,
     node: (op, inputs, output, attributes = {}, domain = "") =>
       nodes.push({ op, inputs, outputs: [output], attributes, domain }),
@@ -61,7 +75,7 @@ export function lower(graph: Graph, precision: OnnxPrecision = "fp32"): LoweredG
     }
   }
   const outputs = nameOutputs(graph, names)
-  const uncopied = isUncopied(graph.outputs)
+  const uncopied = isUncopied(graph.outputs, device)
   if (uncopied) emitter.node("SequenceEmpty", [], sequence)
   for (const value of graph.values) lowerOperation(value, emitter)
   for (const { name, value } of outputs)

@@ -35,18 +35,51 @@ const topK: Lowering = (value, { node, nodeOf, integers }, [x], output) => {
   node("Cast", [positions], `${output}.1`, { to: elementType.int32 })
 }
 
-/** Gemm and FusedMatMul read a transposed operand in place; the copy that a Transpose node makes costs more. */
-const matmul: Lowering = (value, { node, int8 }, inputs, output) => {
+/** The last two axes changed over. */
+const transposed = (rank: number): ReadonlyArray<number> => [...Array(rank - 2).keys(), rank - 1, rank - 2]
+
+/** FusedMatMul reads a transposed operand in place; the copy that a Transpose node makes costs more. WebGPU doesn't have it. */
+const fusedMatmul: Lowering = (value, { node, scalar, device }, inputs, output) => {
+  const transposes = { transA: flag(value, "transposeA"), transB: flag(value, "transposeB") }
+  const alpha = value.attributes["alpha"]
+  const scale = typeof alpha === "number" ? { alpha: { float: alpha } } : {}
+  if (device === "cpu") return node("FusedMatMul", inputs, output, { ...transposes, ...scale }, microsoft)
+  const operands = inputs.map((input, index) => {
+    if (Object.values(transposes)[index] === 0) return input
+    const copy = `${output}.transposed${index}`
+    node("Transpose", [input], copy, { perm: transposed(value.inputs[index]!.shape.length) })
+    return copy
+  })
+  if (typeof alpha !== "number") return node("MatMul", operands, output)
+  node("MatMul", operands, `${output}.product`)
+  node("Mul", [`${output}.product`, scalar(alpha, "float32")], output)
+}
+
+const matmul: Lowering = (value, emitter, inputs, output) => {
+  const { node, int8 } = emitter
   const held = int8(value)
   if (held !== undefined)
     return node("DynamicQuantizeMatMul", [inputs[0]!, held.values, held.scales], output, {}, microsoft)
   const transposes = { transA: flag(value, "transposeA"), transB: flag(value, "transposeB") }
-  const alpha = value.attributes["alpha"]
-  if (typeof alpha === "number")
-    return node("FusedMatMul", inputs, output, { ...transposes, alpha: { float: alpha } }, microsoft)
+  if (value.attributes["alpha"] !== undefined) return fusedMatmul(value, emitter, inputs, output)
   if (transposes.transA + transposes.transB === 0) return node("MatMul", inputs, output)
   const flat = value.inputs.every((operand) => operand.shape.length === 2)
-  return flat ? node("Gemm", inputs, output, transposes) : node("FusedMatMul", inputs, output, transposes, microsoft)
+  if (flat) return node("Gemm", inputs, output, transposes)
+  fusedMatmul(value, emitter, inputs, output)
+}
+
+/** WebGPU has no LogSoftmax, and would send the rows to the processor. */
+const logSoftmax: Lowering = (value, emitter, [x], output) => {
+  const { node, integers, device } = emitter
+  if (device === "cpu") return withAxis(value, emitter, [x!], output)
+  const axis = integers([number(value, "axis")])
+  const part = (name: string) => `${output}.${name}`
+  node("ReduceMax", [x!, axis], part("max"), { keepdims: 1 })
+  node("Sub", [x!, part("max")], part("shifted"))
+  node("Exp", [part("shifted")], part("exp"))
+  node("ReduceSum", [part("exp"), axis], part("sum"), { keepdims: 1 })
+  node("Log", [part("sum")], part("log"))
+  node("Sub", [part("shifted"), part("log")], output)
 }
 
 const slice: Lowering = (value, { node, integers }, [x], output) => {
@@ -59,11 +92,41 @@ const slice: Lowering = (value, { node, integers }, [x], output) => {
   node("Slice", [x!, integers(begin), integers(end), integers(numbers(value, "axes")), integers(step)], output)
 }
 
+/** Rows of one product. Its other operand is as long as the positions are many. */
+const portion = 4096
+
+/**
+ * A device adds what meets at one position in whatever order it comes, and the last bits differ from run to run. A product with zeros and ones gives
+ * the same every time.
+ */
+const scatterAddByProducts: Lowering = (value, { node, integers, scalar }, [rows, positions, into], output) => {
+  const [count] = value.inputs[0]!.shape as [number]
+  const [all] = value.shape as [number]
+  node("Reshape", [positions!, integers([1, count])], `${output}.columns`)
+  const parts: Array<string> = []
+  for (let from = 0; from < all; from += portion) {
+    const to = Math.min(all, from + portion)
+    const part = (name: string) => `${output}.${from}.${name}`
+    node("Range", [scalar(from, "int32"), scalar(to, "int32"), scalar(1, "int32")], part("numbers"))
+    node("Reshape", [part("numbers"), integers([to - from, 1])], part("column"))
+    node("Equal", [part("column"), `${output}.columns`], part("hit"))
+    node("Cast", [part("hit")], part("ones"), { to: elementType.float32 })
+    node("MatMul", [part("ones"), rows!], part("sums"))
+    parts.push(part("sums"))
+  }
+  const sums = into === undefined ? output : `${output}.sums`
+  node("Concat", parts, sums, { axis: 0 })
+  if (into !== undefined) node("Add", [into, sums], output)
+}
+
 /**
  * ScatterND with reduction "add" would be the natural operation, but ONNX Runtime 1.30 loses updates in it when a position
  * repeats and it runs on several threads. ScatterElements adds one by one.
  */
-const scatterAdd: Lowering = (value, { node, integers, scalar }, [rows, positions, into], output) => {
+const scatterAdd: Lowering = (value, emitter, inputs, output) => {
+  const { node, integers, scalar, device } = emitter
+  if (device !== "cpu") return scatterAddByProducts(value, emitter, inputs, output)
+  const [rows, positions, into] = inputs
   const [count, width] = value.inputs[0]!.shape as [number, number]
   if (into === undefined) node("Expand", [scalar(0, "float32"), integers(value.shape)], `${output}.zeros`)
   node("Reshape", [positions!, integers([count, 1])], `${output}.column`)
@@ -94,7 +157,7 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   GatherElements: withAxis,
   AddAt: (_, { node }, inputs, output) => node("ScatterElements", inputs, output, { axis: 1, reduction: "add" }),
   Softmax: withAxis,
-  LogSoftmax: withAxis,
+  LogSoftmax: logSoftmax,
   Slice: slice,
   Tile: (value, { node, integers }, [x], output) => node("Tile", [x!, integers(numbers(value, "repeats"))], output),
   Pad: (value, { node, integers, scalar }, [x], output) =>

@@ -31,6 +31,7 @@ const callsOf = (value: Value, index: number, nameOf: (value: Value) => string):
     return name
   }
   const emitter: Emitter = {
+    device: "cpu",
     nameOf,
     node: (op, inputs, output, attributes = {}, domain = "") =>
       calls.push({ _tag: "Node", node: { op, inputs, outputs: [output], attributes, domain } }),

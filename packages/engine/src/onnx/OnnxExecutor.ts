@@ -14,7 +14,7 @@ import { inferenceGraph } from "../Compile.ts"
 import { holdingOf, holdInWorker } from "../WorkerHeld.ts"
 import type { Held } from "../WorkerHeld.ts"
 import { int8Levels } from "./Int8.ts"
-import type { OnnxPrecision } from "./Lower.ts"
+import type { OnnxPrecision, Target } from "./Lower.ts"
 import { trainOnnx } from "./OnnxTrainer.ts"
 import { makeSessionCache, runOf } from "./SessionCache.ts"
 import type { SessionClient } from "./SessionClient.ts"
@@ -30,23 +30,36 @@ export interface OnnxOptions {
   readonly precision?: OnnxPrecision
 }
 
-/** Fails with Unavailable where onnxruntime-node has no binary. */
-export const makeOnnxExecutor = (options: OnnxOptions): Effect.Effect<Executor, EngineError, Scope.Scope> =>
-  Effect.map(startSessions(options), (client) => onnxExecutor(client, options))
-
 /** Raised when the operations that a program becomes change, and with them the last bits of its results. */
 const revision = 2
 
+/** Fails with Unavailable where onnxruntime-node has no binary. */
+export const makeOnnxExecutor = (options: OnnxOptions): Effect.Effect<Executor, EngineError, Scope.Scope> =>
+  Effect.map(startSessions({ ...options, device: "cpu" }), (client) => onnxExecutor(client, options))
+
+/** On a GPU through WebGPU, fp32. Fails with Unavailable where there is no adapter. */
+export const makeWebgpuExecutor: Effect.Effect<Executor, EngineError, Scope.Scope> = Effect.map(
+  startSessions({ device: "webgpu", threads: 1 }),
+  (client) => ({
+    name: "webgpu",
+    numerics: `onnxruntime-node ${client.version} graphs ${revision} fp32`,
+    load: loader(client, { precision: "fp32", device: "webgpu" })
+  })
+)
+
 /** The executor over a running session worker. */
 export const onnxExecutor = (client: SessionClient, { threads, precision = "fp32" }: OnnxOptions): Executor => {
-  const lock = Semaphore.makeUnsafe(1)
   const bits = precision === "int8" ? `int8 (${int8Levels()})` : precision
   return {
     name: "onnx",
     numerics: `onnxruntime-node ${client.version} graphs ${revision} cpu ${instructionSet()} threads=${threads} ${bits}`,
-    load: (weights, options) =>
-      loadModel(client, lock, options?.transfer === true ? weights : copies(weights), precision)
+    load: loader(client, { precision, device: "cpu" })
   }
+}
+
+const loader = (client: SessionClient, target: Target): Executor["load"] => {
+  const lock = Semaphore.makeUnsafe(1)
+  return (weights, options) => loadModel(client, lock, options?.transfer === true ? weights : copies(weights), target)
 }
 
 /** `given` is the executor's own. */
@@ -54,7 +67,7 @@ const loadModel = (
   client: SessionClient,
   lock: Semaphore.Semaphore,
   given: HostTensors,
-  precision: OnnxPrecision
+  target: Target
 ): Effect.Effect<LoadedModel, EngineError, Scope.Scope> =>
   Effect.gen(function* () {
     const space = newSpace()
@@ -63,7 +76,7 @@ const loadModel = (
     yield* checkTensors("load", "weight", given)
     yield* client.ask("load", { _tag: "Put", space, tensors: prefixed("w:", given) }, buffersOf(given))
     yield* Effect.addFinalizer(() => Effect.ignore(client.ask("load", { _tag: "Drop", space })))
-    const cache = yield* makeSessionCache(client, precision)
+    const cache = yield* makeSessionCache(client, target)
     // Weights held in 8 bits too; once a training has begun they are made anew for each run.
     const small = new Set<string>()
     let trained = false
@@ -87,7 +100,8 @@ const loadModel = (
         yield* checkTensors(name, "input", inputs)
         const used = yield* pick(name, specs, program.weights)
         const all = { ...held?.specs, ...specsOf(inputs) }
-        const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all))
+        const stays = [...(keeping.keep ?? []), ...Object.keys(keeping.write?.into ?? {})].map((kept) => `y:${kept}`)
+        const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all), stays)
         yield* shrink(compiled.int8)
         const spaces = held === undefined ? [space] : [held.space, space]
         const holding = held === undefined ? {} : { holding: holdingOf(held, keeping) }
@@ -115,7 +129,14 @@ const loadModel = (
       train: (program, optimizer, start) =>
         Effect.suspend(() => {
           trained = true
-          return trainOnnx({ client, lock, space, specs, packed }, newSpace(), newSpace(), program, optimizer, start)
+          return trainOnnx(
+            { client, device: target.device, lock, space, specs, packed },
+            newSpace(),
+            newSpace(),
+            program,
+            optimizer,
+            start
+          )
         })
     }
   })

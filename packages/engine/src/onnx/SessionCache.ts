@@ -14,15 +14,16 @@ import { mapTensors } from "../HostTensors.ts"
 import type { HostTensors, Specs } from "../Program.ts"
 import { int8Weights } from "./Int8.ts"
 import { lower } from "./Lower.ts"
-import type { OnnxPrecision } from "./Lower.ts"
-import type { Command } from "./Protocol.ts"
+import type { Target } from "./Lower.ts"
+import { positionBounds } from "./PositionBounds.ts"
+import type { Command, RunCommand } from "./Protocol.ts"
 import { newSpace } from "./SessionClient.ts"
 import type { SessionClient } from "./SessionClient.ts"
-import { isUncopied } from "./Uncopied.ts"
+import { isPlaced, isUncopied } from "./Uncopied.ts"
 
 interface Session {
   readonly number: number
-  /** Of its model. */
+  /** Of its model and of which outputs stay on the device. */
   readonly digest: string
   /** Shapes that it serves. */
   uses: number
@@ -36,24 +37,31 @@ export interface CompiledSession {
   readonly space: number
   /** All its outputs. */
   readonly specs: Specs
+  /** What a run of it takes beside inputs. */
+  readonly needs: Pick<RunCommand, "outputs" | "bounds">
 }
 
 export interface SessionCache {
-  readonly get: (program: object, key: string, graph: () => Graph) => Effect.Effect<CompiledSession, EngineError>
+  /** `held`: outputs that a run's caller holds; where they stay is part of a session. */
+  readonly get: (
+    program: object,
+    key: string,
+    graph: () => Graph,
+    held?: ReadonlyArray<string>
+  ) => Effect.Effect<CompiledSession, EngineError>
 }
 
 /** A session's run on these inputs and on what is in these spaces. */
 export const runOf = (
-  { session, space, specs }: CompiledSession,
+  { session, space, needs }: CompiledSession,
   spaces: ReadonlyArray<number>,
   inputs: HostTensors
-): Extract<Command, { _tag: "Run" }> => ({
-  _tag: "Run",
-  session: session.number,
-  spaces: [...spaces, space],
-  inputs,
-  ...(isUncopied(specs) && { outputs: specs })
-})
+): RunCommand => ({ _tag: "Run", session: session.number, spaces: [...spaces, space], inputs, ...needs })
+
+const needsOf = (graph: Graph, specs: Specs, { device }: Target): CompiledSession["needs"] => {
+  if (device === "webgpu") return { bounds: positionBounds(graph) }
+  return isUncopied(specs, device) ? { outputs: specs } : {}
+}
 
 /** Where a graph has nothing else, as an optimiser's update, ONNX Runtime finds nothing to rewrite; to look for it takes most of a compile. */
 const elementwise = new Set(["Input", "Constant", "Splat", "Add", "Sub", "Mul", "Div", "Sqrt", "Max", "Min"])
@@ -65,33 +73,41 @@ let sessions = 0
 
 export const makeSessionCache = (
   client: SessionClient,
-  precision: OnnxPrecision = "fp32"
+  target: Target
 ): Effect.Effect<SessionCache, never, Scope.Scope> => {
   const open = new Map<string, Session>()
+  const onDevice = target.device !== "cpu"
 
   // A session's arena keeps its largest memory for good, for about a tenth more speed. A program's first session has one; further ones share
   // the process's memory, or a program run at many shapes would hold the sum of all of theirs.
-  const openSession = Effect.fnUntraced(function* (graph: Graph, model: Uint8Array, arena: boolean) {
-    const digest = createHash("sha256").update(model).digest("hex")
+  const openSession = Effect.fnUntraced(function* (
+    graph: Graph,
+    model: Uint8Array,
+    arena: boolean,
+    resident: ReadonlyArray<string>
+  ) {
+    const digest = createHash("sha256").update(model).update(resident.join()).digest("hex")
     const known = open.get(digest)
     if (known !== undefined) return known
     const session: Session = { number: ++sessions, digest, uses: 0 }
     const { name: program } = graph
-    const compile = { session: session.number, program, model, arena, asWritten: asWritten(graph) }
+    const compile = { session: session.number, program, model, arena, asWritten: asWritten(graph), resident }
     yield* client.ask(program, { _tag: "Compile", ...compile })
     open.set(digest, session)
     return session
   })
 
-  const compile = Effect.fnUntraced(function* (build: () => Graph, arena: boolean) {
+  const compile = Effect.fnUntraced(function* (build: () => Graph, arena: boolean, held: ReadonlyArray<string>) {
     const graph = yield* Effect.try({ try: build, catch: asEngineError })
-    const { model, operands } = lower(graph, precision)
-    const session = yield* openSession(graph, model, arena)
+    const { model, operands } = lower(graph, target)
+    const resident = onDevice ? [...Object.keys(graph.outputs).filter(isPlaced), ...held] : []
+    const session = yield* openSession(graph, model, arena, resident)
     const space = newSpace()
     yield* client.ask(graph.name, { _tag: "Put", space, tensors: operands })
     session.uses++
     const specs = mapTensors(graph.outputs, ({ shape, dtype }) => ({ shape, dtype }))
-    return { session, space, specs, int8: precision === "int8" ? int8Weights(graph) : [] }
+    const int8 = target.precision === "int8" ? int8Weights(graph) : []
+    return { session, space, specs, needs: needsOf(graph, specs, target), int8 }
   })
 
   const letGo = (command: Command) => Effect.ignore(client.ask("onnx executor", command))
@@ -104,6 +120,7 @@ export const makeSessionCache = (
   })
 
   return Effect.map(makeCompileCache(release), ({ get }) => ({
-    get: (program, key, graph) => get(program, key, (first) => compile(graph, first))
+    get: (program, key, graph, held = []) =>
+      get(program, onDevice ? [key, ...held].join(" ") : key, (first) => compile(graph, first, held))
   }))
 }

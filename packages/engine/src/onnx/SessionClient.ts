@@ -9,7 +9,7 @@ export type SessionClient = WorkerClient<Command>
 
 export const startSessions = (options: SessionOptions): Effect.Effect<SessionClient, EngineError, Scope.Scope> =>
   startWorker<Command, SessionOptions>({
-    executor: "onnx",
+    executor: options.device === "cpu" ? "onnx" : "webgpu",
     file: workerFile("SessionWorker", import.meta.url),
     data: options
   })

@@ -6,16 +6,19 @@
  * sequence: the run is over by then, and the first refusal comes before the first copy. A binding that takes sequences gives the same results.
  */
 import type { InferenceSession } from "onnxruntime-common"
-import type { Specs } from "../Program.ts"
 import { inPlace } from "../WorkerProtocol.ts"
 import { detailOf } from "../WorkerServer.ts"
+import type { Device } from "./Protocol.ts"
 
 /** The name of that first output. */
 export const sequence = "#sequence"
 
-/** Whether a graph with these outputs writes over tensors that the worker holds. */
-export const isUncopied = (outputs: Specs): boolean =>
-  Object.keys(outputs).some((name) => name.startsWith(inPlace) || name.startsWith("g:"))
+/** Whether an output is written over a tensor that the worker holds. */
+export const isPlaced = (output: string): boolean => output.startsWith(inPlace) || output.startsWith("g:")
+
+/** Whether a graph with these outputs runs this way: on the processor, where it writes over tensors that the worker holds. */
+export const isUncopied = (outputs: Readonly<Record<string, unknown>>, device: Device): boolean =>
+  device === "cpu" && Object.keys(outputs).some(isPlaced)
 
 /** Every output but the sequence has its buffer in `buffers`. */
 export async function runUncopied(
