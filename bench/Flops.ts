@@ -54,13 +54,13 @@ export const blipStepFlops = (config: BlipConfig, B: number, T: number): number 
   return B * (towers + 3 * (towers + grounded + 2 * lookedAt(config) + head))
 }
 
-/** Captions of T tokens: the image once, its cross-attention's keys and values once, then one token after the other. */
+/** Captions of T tokens: the image once, its cross-attention's keys and values once, [DEC] once, then one token after the other for each beam. */
 export const captionFlops = (config: BlipConfig, beams: number, T: number): number => {
   const { vision_config, text_config } = config
   const { hidden_size: D, intermediate_size: wide, vocab_size: V, num_hidden_layers: L } = text_config
   const N = imageTokens(vision_config)
   const token = L * (2 * (6 * D * D + 2 * D * wide) + 4 * (N + T / 2) * D) + 2 * (D * D + D * V)
-  return imageFlops(vision_config, "tokens") + lookedAt(config) + beams * (T - 1) * token
+  return imageFlops(vision_config, "tokens") + lookedAt(config) + (1 + beams * (T - 2)) * token
 }
 
 /** Each image once, keys and values of its tokens once, then every pair. */

@@ -1,7 +1,7 @@
 /** Captions: ids up to the first [SEP], texts, and what nucleus sampling may draw. */
 import type { HostTensor, LoadedModel } from "@bootlace/engine"
 import { drawWeights, massBefore } from "@bootlace/models"
-import { decodeImages, lookProgram, stepProgram, type DecodingPrograms } from "@bootlace/operators"
+import { decodeImages, prefillProgram, stepProgram, type DecodingPrograms } from "@bootlace/operators"
 import type { BlipConfig, BlipModel, Caption, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
@@ -29,7 +29,7 @@ interface Setting {
 const programsOf = (model: BlipModel): DecodingPrograms => {
   const weights = Object.keys(model.shapes)
   return {
-    look: { name: "captioning, keys and values of images", weights, run: lookProgram(model) },
+    prefill: { name: "captioning, the prompt", weights, run: prefillProgram(model) },
     step: { name: "captioning, a token", weights, run: stepProgram(model) }
   }
 }
@@ -129,7 +129,7 @@ export const generateChecks = Effect.fnUntraced(function* (
   if (pixels === undefined) return []
   const programs = programsOf(model)
   const { image_tokens } = yield* loaded.run(
-    { ...programs.look, name: "captioning, images", run: (at, { image }) => ({ ...model.encodeImage(at, image!) }) },
+    { ...programs.prefill, name: "captioning, images", run: (at, { image }) => ({ ...model.encodeImage(at, image!) }) },
     { image: pixels }
   )
   const { bos_token_id: dec, sep_token_id: end } = (model.config as BlipConfig).text_config

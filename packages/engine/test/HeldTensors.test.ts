@@ -37,6 +37,10 @@ const story = (executor: Executor) =>
     said.push(yield* held.run(grown, { step: floats([], 0) }))
     yield* held.take(Int32Array.of(1))
     said.push(yield* held.run(grown, { step: floats([], 5) }))
+    // One run may keep and write, and need nothing of what is held.
+    const both = { keep: ["twice"], write: { into: { same: "cache" }, places: Int32Array.of(1) } }
+    said.push(yield* held.run(doubled, { x: floats([1], 4) }, both))
+    said.push(yield* held.run(grown, { step: floats([], 0) }))
     // Another holder sees nothing of it.
     said.push(yield* other.run(doubled, { x: floats([1], 3) }))
     return said.map((outputs) =>
@@ -56,6 +60,8 @@ describe("tensors held between runs", () => {
       { sum: { shape: [], data: [22 + 2 + 20] } },
       { next: { shape: [2, 1], data: [2, 20] }, sum: { shape: [], data: [22 + 2 + 20 + 4 + 22] } },
       { next: { shape: [1, 1], data: [25] }, sum: { shape: [], data: [20 + 20 + 22] } },
+      {},
+      { next: { shape: [1, 1], data: [8] }, sum: { shape: [], data: [20 + 4 + 22 + 8] } },
       { twice: { shape: [1], data: [6] }, same: { shape: [1], data: [3] } }
     ])
   })

@@ -66,7 +66,13 @@ export const feedForwardShapes = (name: string, config: TextConfig): Shapes =>
     ...normShapes(`${name}.encoder.layer.${layer}.output.LayerNorm`, config.hidden_size)
   }))
 
-const bertEmbeddings = (weights: Weights, name: string, config: TextConfig, ids_BT: Tensor, drop: Drop): Tensor => {
+export const bertEmbeddings = (
+  weights: Weights,
+  name: string,
+  config: TextConfig,
+  ids_BT: Tensor,
+  drop: Drop = dropNothing
+): Tensor => {
   const words_BTD = embed(weightOf(weights, `${name}.embeddings.word_embeddings.weight`), ids_BT)
   const positions = firstRows(weightOf(weights, `${name}.embeddings.position_embeddings.weight`), dim(ids_BT, 1))
   const x_BTD = norm(weights, `${name}.embeddings.LayerNorm`, tf.add(words_BTD, positions), config.layer_norm_eps)
@@ -181,7 +187,7 @@ export const bertStates = (
   mask: Tensor,
   options: BertOptions = {}
 ): ReadonlyArray<Tensor> => {
-  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT, options.drop ?? dropNothing)
+  let x_BTD = bertEmbeddings(weights, stack.shared, config, ids_BT, options.drop)
   const states = [x_BTD]
   for (let index = 0; index < config.num_hidden_layers; index++) {
     x_BTD = bertLayer(weights, stack, config, index, x_BTD, x_BTD, mask, options)

@@ -22,7 +22,7 @@ import {
   selfAttentionShapes,
   type Stack
 } from "./Bert.ts"
-import { crossCache, decodeStep, nextTokens } from "./CachedDecoder.ts"
+import { crossCache, decodeStep, nextTokens, prefill } from "./CachedDecoder.ts"
 import type { BlipConfig } from "./Config.ts"
 import { dropWith } from "./Dropout.ts"
 import { initBlip } from "./Init.ts"
@@ -166,6 +166,10 @@ export const blipModel = (config: BlipConfig): BlipModel => {
       head_width: text_config.hidden_size / text_config.num_attention_heads
     },
     crossCache: (weights, image_tokens) => crossCache(weights, DECODER, text_config, image_tokens),
+    prefill: (weights, input_ids, cross, num_likeliest) => {
+      const { hidden, own } = prefill(weights, DECODER, text_config, input_ids, cross)
+      return { next: nextTokens(weights, text_config, hidden, num_likeliest), own }
+    },
     decodeStep: (weights, input_ids, position, visible, cache, num_likeliest) => {
       const { hidden, own } = decodeStep(weights, DECODER, text_config, input_ids, position, visible, cache)
       return { next: nextTokens(weights, text_config, hidden, num_likeliest), own }

@@ -1,7 +1,7 @@
 /**
- * MED's decoder one token at a time, on keys and values kept from before.
+ * MED's decoder on keys and values kept from before: a prompt's tokens at once, then one token at a time.
  *
- *   B images   k rows of each (the beams)   L layers   H heads   d = D / H   N image tokens   S slots of an image's cache
+ *   B images   k rows of each (the beams)   P tokens of a prompt   L layers   H heads   d = D / H   N image tokens   S slots of an image's cache
  *
  * A new token attends to the cached slots that `visible` opens and to itself; its own key and value go back to the caller, who
  * writes them into a slot. So the cache never passes through the program's outputs, and rows of an image share what they saw before they
@@ -9,10 +9,10 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
-import { attentionOutput, feedForward, project, type Stack } from "./Bert.ts"
+import { attentionOutput, bertEmbeddings, feedForward, project, type Stack } from "./Bert.ts"
 import { logSoftmax } from "./Composites.ts"
 import type { TextConfig } from "./Config.ts"
-import { attention, dim, embed, mergeHeads, norm, weightOf } from "./Layers.ts"
+import { attention, causalMask, dim, embed, mergeHeads, norm, tokenAt, weightOf } from "./Layers.ts"
 import { lmHead } from "./LMHead.ts"
 import type { DecoderCache, KeysAndValues, NextTokens, Weights } from "./Model.ts"
 
@@ -43,6 +43,53 @@ const cachedAttention = (q: Tensor, own: LayerCache, cached: LayerCache, visible
   return mergeHeads(tf.add(tf.matMul(toPast, cached.values), tf.mul(toSelf, own.values)))
 }
 
+/** A layer's self-attention, of the queries of T new tokens [B, H, T, d] and these tokens' own keys and values: [B, T, D]. */
+type SelfAttention = (query: Tensor, own: LayerCache, layer: number) => Tensor
+
+/** New tokens x [B, T, D] after all layers, and their keys and values [B, H, T, d] in each. */
+const throughLayers = (
+  weights: Weights,
+  stack: Stack,
+  config: TextConfig,
+  x: Tensor,
+  cross: KeysAndValues,
+  selfAttention: SelfAttention
+) => {
+  const { num_attention_heads: heads, layer_norm_eps: eps } = config
+  const keys: Array<Tensor> = []
+  const values: Array<Tensor> = []
+  let x_BTD = x
+  for (const index of layers(config)) {
+    const name = `${stack.self}.encoder.layer.${index}.attention`
+    const part = (which: string): Tensor => project(weights, name, which, x_BTD, heads)
+    const own = { keys: part("key"), values: part("value") }
+    x_BTD = attentionOutput(weights, name, selfAttention(part("query"), own, index), x_BTD, eps)
+    const shared = `${stack.shared}.encoder.layer.${index}`
+    const query = project(weights, `${shared}.crossattention`, "query", x_BTD, heads)
+    const seen = attention(query, cross.keys[index]!, cross.values[index]!)
+    x_BTD = feedForward(weights, shared, config, attentionOutput(weights, `${shared}.crossattention`, seen, x_BTD, eps))
+    keys.push(own.keys)
+    values.push(own.values)
+  }
+  return { x_BTD, own: { keys, values } }
+}
+
+/** The last of the tokens `input_ids` [B, P], [B, D]: each has seen itself and those before it. No slot is read. */
+export const prefill = (
+  weights: Weights,
+  stack: Stack,
+  config: TextConfig,
+  input_ids: Tensor,
+  cross: KeysAndValues
+) => {
+  const P = dim(input_ids, 1)
+  const x_BPD = bertEmbeddings(weights, stack.shared, config, input_ids)
+  const { x_BTD, own } = throughLayers(weights, stack, config, x_BPD, cross, (query, { keys, values }) =>
+    attention(query, keys, values, causalMask(P))
+  )
+  return { hidden: tokenAt(x_BTD, P - 1), own }
+}
+
 const embedOne = (weights: Weights, name: string, config: TextConfig, input_ids: Tensor, position: Tensor): Tensor => {
   const words_BkD = embed(weightOf(weights, `${name}.embeddings.word_embeddings.weight`), input_ids)
   const table_TD = weightOf(weights, `${name}.embeddings.position_embeddings.weight`)
@@ -59,29 +106,16 @@ export const decodeStep = (
   visible: Tensor,
   { self, cross }: DecoderCache
 ) => {
-  const { num_attention_heads: heads, layer_norm_eps: eps } = config
   const [B, k, S] = [dim(visible, 0), dim(visible, 1), dim(visible, 2)]
   // The last token of a caption is never fed.
   if (S / k > config.max_position_embeddings + 1)
     throw new Error(`captions of ${S / k} tokens, but the model has ${config.max_position_embeddings} positions`)
   const open = tf.reshape(visible, [B, 1, k, S])
-  const keys: Array<Tensor> = []
-  const values: Array<Tensor> = []
-  let x_BkD = embedOne(weights, stack.shared, config, input_ids, position)
-  for (const index of layers(config)) {
-    const name = `${stack.self}.encoder.layer.${index}.attention`
-    const part = (which: string): Tensor => project(weights, name, which, x_BkD, heads)
-    const own = { keys: part("key"), values: part("value") }
-    const cached = { keys: self.keys[index]!, values: self.values[index]! }
-    x_BkD = attentionOutput(weights, name, cachedAttention(part("query"), own, cached, open), x_BkD, eps)
-    const shared = `${stack.shared}.encoder.layer.${index}`
-    const query = project(weights, `${shared}.crossattention`, "query", x_BkD, heads)
-    const seen = attention(query, cross.keys[index]!, cross.values[index]!)
-    x_BkD = feedForward(weights, shared, config, attentionOutput(weights, `${shared}.crossattention`, seen, x_BkD, eps))
-    keys.push(own.keys)
-    values.push(own.values)
-  }
-  return { hidden: tf.reshape(x_BkD, [B * k, -1]), own: { keys, values } }
+  const x_BkD = embedOne(weights, stack.shared, config, input_ids, position)
+  const { x_BTD, own } = throughLayers(weights, stack, config, x_BkD, cross, (query, each, layer) =>
+    cachedAttention(query, each, { keys: self.keys[layer]!, values: self.values[layer]! }, open)
+  )
+  return { hidden: tf.reshape(x_BTD, [B * k, -1]), own }
 }
 
 /**

@@ -108,9 +108,11 @@ export const firstRows = (table_TD: Tensor, count: number): Tensor => {
   return count === dim(table_TD, 0) ? table_TD : tf.slice(table_TD, [0, 0], [count, -1])
 }
 
-/** [B, T, D] to its first token, [B, D]. */
-export const firstToken = (x_BTD: Tensor): Tensor =>
-  tf.reshape(tf.slice(x_BTD, [0, 0, 0], [-1, 1, -1]), [dim(x_BTD, 0), dim(x_BTD, 2)])
+/** [B, T, D] to its token at a place, [B, D]. */
+export const tokenAt = (x_BTD: Tensor, place: number): Tensor =>
+  tf.reshape(tf.slice(x_BTD, [0, place, 0], [-1, 1, -1]), [dim(x_BTD, 0), dim(x_BTD, 2)])
+
+export const firstToken = (x_BTD: Tensor): Tensor => tokenAt(x_BTD, 0)
 
 /** Rows of unit length; a row of zeros stays zero. */
 export const l2Normalize = (x_BE: Tensor): Tensor =>

@@ -99,6 +99,12 @@ interface Base {
   readonly encoderWeights: ReadonlyArray<string>
 }
 
+/** Tokens that a cached decoding has fed: what may follow, and their own keys and values for the caller to write into slots of the cache. */
+export interface FedTokens {
+  readonly next: NextTokens
+  readonly own: KeysAndValues
+}
+
 /** Logits [B k, V] and the log of each row's sum of exponentials [B k]; or ids int32 [B k, n], the likeliest first, and their log-probabilities. */
 export type NextTokens =
   | { readonly logits: Tensor; readonly log_totals: Tensor }
@@ -127,9 +133,15 @@ export interface BlipModel extends Base {
   /** Cross-attention keys and values of each image, for all decoding steps: a tensor [B, H, N, D/H] by layer. */
   readonly crossCache: (weights: Weights, image_tokens_BND: Tensor) => KeysAndValues
   /**
+   * The first tokens of cached decoding at once, one row an image: `input_ids` [B, P], at positions 0 to P - 1, each of which sees itself and
+   * those before it. What may follow the last one, all of it or the `num_likeliest` likeliest tokens, and the P tokens' keys and values,
+   * [B, H, P, D/H] by layer.
+   */
+  readonly prefill: (weights: Weights, input_ids_BP: Tensor, cross: KeysAndValues, num_likeliest?: number) => FedTokens
+  /**
    * One step of cached decoding, k rows an image: `input_ids` [B, k]; `position` int32 scalar; `visible` [B, k, S] is 0 for the slots to attend
-   * to and -1e9 elsewhere. Returns what may follow, all of it or the `num_likeliest` likeliest tokens of each row, and these tokens' keys and
-   * values, [B, H, k, D/H] by layer, for the caller to write into slots of the cache.
+   * to and -1e9 elsewhere. Returns what may follow each row, all of it or the `num_likeliest` likeliest tokens, and these tokens' keys and
+   * values, [B, H, k, D/H] by layer.
    */
   readonly decodeStep: (
     weights: Weights,
@@ -138,7 +150,7 @@ export interface BlipModel extends Base {
     visible: Tensor,
     cache: DecoderCache,
     num_likeliest?: number
-  ) => { readonly next: NextTokens; readonly own: KeysAndValues }
+  ) => FedTokens
   /** The sizes of its caches: L, H and D/H. */
   readonly decoder: { readonly num_layers: number; readonly num_heads: number; readonly head_width: number }
 }

@@ -12,7 +12,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { SiglipTextConfig, TowerConfig, VisionConfig } from "./Config.ts"
 import { activate, attention, dim, embed, firstRows, linear, norm, paddingMask, patchify } from "./Layers.ts"
-import { splitHeads, weightOf } from "./Layers.ts"
+import { splitHeads, tokenAt, weightOf } from "./Layers.ts"
 import type { Shapes, States, TokenTensors, Weights } from "./Model.ts"
 import { layerShapes, linearShapes, normShapes } from "./Shapes.ts"
 import { block, blockShapes, lastToken, postNorm } from "./VisionTransformer.ts"
@@ -111,13 +111,12 @@ export const siglipVisionStates = (weights: Weights, config: VisionConfig, pixel
 }
 
 export const siglipTextStates = (weights: Weights, config: SiglipTextConfig, text: TokenTensors): States => {
-  const [B, T] = [dim(text.input_ids, 0), dim(text.input_ids, 1)]
+  const T = dim(text.input_ids, 1)
   const words_BTD = embed(weightOf(weights, TOKENS), text.input_ids)
   const x_BTD = tf.add(words_BTD, firstRows(weightOf(weights, POSITIONS), T))
   const mask = paddingMask(text.attention_mask)
   const hidden = blockStates(weights, "text_model", config, x_BTD, mask)
-  const lastPlace = (x: Tensor): Tensor => tf.reshape(tf.slice(x, [0, T - 1, 0], [-1, 1, -1]), [B, config.hidden_size])
-  const final_BD = lastToken(weights, "text_model", config, hidden, lastPlace, mask)
+  const final_BD = lastToken(weights, "text_model", config, hidden, (x) => tokenAt(x, T - 1), mask)
   const lastNorm = (x: Tensor): Tensor => norm(weights, "text_model.final_layer_norm", x, config.layer_norm_eps)
   return { hidden, last: lastNorm(hidden.at(-1)!), pooled: linear(weights, "text_model.head", lastNorm(final_BD)) }
 }

@@ -4,12 +4,13 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as fc from "fast-check"
 import { assert, beforeAll, describe, it } from "vitest"
 import type { Caption, GenerateOptions, StepInputs, StepOutputs } from "../src/decoding/Decoding.ts"
-import { numLikeliest } from "../src/decoding/Decoding.ts"
+import { numLikeliest, promptSlots } from "../src/decoding/Decoding.ts"
 import { generate } from "../src/decoding/Generate.ts"
 import { staying } from "../src/decoding/Leaving.ts"
 import { drawToken, massBefore } from "../src/decoding/Draw.ts"
 import { changeLogits, drawWeights, nextToken } from "../src/decoding/NextToken.ts"
-import type { KeysAndValues } from "../src/Model.ts"
+import { MASKED } from "../src/Layers.ts"
+import type { FedTokens, KeysAndValues } from "../src/Model.ts"
 import { randomKey, uniformAt } from "../src/Random.ts"
 import type { Named } from "./AdamW.ts"
 import { blipOf, initialWeights, namedWeights, tokenIdsOf } from "./BlipCase.ts"
@@ -34,13 +35,19 @@ beforeAll(async () => {
 
 type Step = (at: StepInputs) => StepOutputs
 
+/** The device's half of a decoding. */
+interface Device {
+  readonly prefill: () => StepOutputs
+  readonly step: Step
+}
+
 const eachTensor = ({ keys, values }: KeysAndValues, f: (x: Tensor) => Tensor): KeysAndValues => ({
   keys: keys.map(f),
   values: values.map(f)
 })
 
 /** A cache [B, H, S, d] with tokens' [B, H, k, d] in k of its slots. */
-const withSlots = (cache: Tensor, rows: Tensor, slots: Int32Array): Tensor => {
+const withSlots = (cache: Tensor, rows: Tensor, slots: ArrayLike<number>): Tensor => {
   const [, , S, d] = cache.shape as [number, number, number, number]
   const data = floats(cache)
   const k = slots.length
@@ -52,37 +59,64 @@ const withSlots = (cache: Tensor, rows: Tensor, slots: Int32Array): Tensor => {
 
 const ints = (x: Tensor): Int32Array => Int32Array.from(x.dataSync())
 
-/** The device's half of a decoding of these images; without a number it gives all logits. */
-const deviceOf = (images: Tensor, num_likeliest?: number): Step => {
+const outputsOf = ({ next }: FedTokens): StepOutputs =>
+  "ids" in next
+    ? { ids: ints(next.ids), log_probabilities: floats(next.log_probabilities) }
+    : { logits: floats(next.logits), log_totals: floats(next.log_totals) }
+
+const numSlots = ({ method, max_length }: GenerateOptions): number =>
+  (method.method === "beam" ? method.num_beams : 1) * max_length
+
+/** Without a number it gives all logits. */
+const deviceOf = (images: Tensor, options: GenerateOptions, num_likeliest?: number): Device => {
+  const { num_images, prompt_ids } = options
+  const num_slots = numSlots(options)
   let cross = model.crossCache(weights, images)
-  let self: KeysAndValues | undefined
-  return (at) => {
-    const { images: left, rows_per_image: k } = at
-    if (left !== undefined) {
-      const take = (x: Tensor): Tensor => tf.gather(x, tf.tensor1d([...left], "int32"))
-      ;[cross, self] = [eachTensor(cross, take), eachTensor(self!, take)]
-    }
-    const num_images = at.input_ids.length / k
-    const num_slots = at.visible.length / at.input_ids.length
-    self ??= eachTensor(cross, (x) => tf.zeros([num_images, x.shape[1]!, num_slots, x.shape[3]!]))
-    const ids = tf.tensor(at.input_ids, [num_images, k], "int32")
-    const visible = tf.tensor(at.visible, [num_images, k, num_slots])
-    const position = tf.scalar(at.position, "int32")
-    const { next, own } = model.decodeStep(weights, ids, position, visible, { self, cross }, num_likeliest)
-    self = {
-      keys: self.keys.map((cache, layer) => withSlots(cache, own.keys[layer]!, at.slots)),
-      values: self.values.map((cache, layer) => withSlots(cache, own.values[layer]!, at.slots))
-    }
-    return "ids" in next
-      ? { ids: ints(next.ids), log_probabilities: floats(next.log_probabilities) }
-      : { logits: floats(next.logits), log_totals: floats(next.log_totals) }
+  let self = eachTensor(cross, (x) => tf.zeros([num_images, x.shape[1]!, num_slots, x.shape[3]!]))
+  const fed = (tokens: FedTokens, slots: ArrayLike<number>): StepOutputs => {
+    const written = (which: "keys" | "values") =>
+      self[which].map((cache, layer) => withSlots(cache, tokens.own[which][layer]!, slots))
+    self = { keys: written("keys"), values: written("values") }
+    return outputsOf(tokens)
   }
+  return {
+    prefill: () => {
+      const ids = tf.tile(tf.tensor([[...prompt_ids]], [1, prompt_ids.length], "int32"), [num_images, 1])
+      return fed(model.prefill(weights, ids, cross, num_likeliest), promptSlots(options))
+    },
+    step: ({ images: left, rows_per_image: k, ...at }) => {
+      if (left !== undefined) {
+        const take = (x: Tensor): Tensor => tf.gather(x, tf.tensor1d([...left], "int32"))
+        ;[cross, self] = [eachTensor(cross, take), eachTensor(self, take)]
+      }
+      const rows = at.input_ids.length / k
+      const ids = tf.tensor(at.input_ids, [rows, k], "int32")
+      const visible = tf.tensor(at.visible, [rows, k, num_slots])
+      const position = tf.scalar(at.position, "int32")
+      return fed(model.decodeStep(weights, ids, position, visible, { self, cross }, num_likeliest), at.slots)
+    }
+  }
+}
+
+/** The same device, fed the prompt token by token, one row an image. */
+const tokenByToken = ({ step }: Device, options: GenerateOptions): Device => {
+  const { num_images, prompt_ids } = options
+  const S = numSlots(options)
+  const feed = (id: number, position: number): StepOutputs =>
+    step({
+      input_ids: new Int32Array(num_images).fill(id),
+      rows_per_image: 1,
+      position,
+      visible: Float32Array.from({ length: num_images * S }, (_, i) => (i % S < position ? 0 : MASKED)),
+      slots: Int32Array.of(position)
+    })
+  return { prefill: () => prompt_ids.map(feed).at(-1)!, step }
 }
 
 const captions = (
   options: Partial<GenerateOptions>,
   images = image_tokens,
-  watch: (step: Step) => Step = (step) => step,
+  watch: (device: Device, options: GenerateOptions) => Device = (device) => device,
   num_likeliest: (options: GenerateOptions) => number | undefined = numLikeliest
 ): Promise<ReadonlyArray<Caption>> => {
   const all: GenerateOptions = {
@@ -94,8 +128,12 @@ const captions = (
     pad: 0,
     ...options
   }
-  const step = watch(deviceOf(images, num_likeliest(all)))
-  return generate(all, (at) => Promise.resolve(step(at)))
+  const { prefill, step } = watch(deviceOf(images, all, num_likeliest(all)), all)
+  return generate(
+    all,
+    () => Promise.resolve(prefill()),
+    (at) => Promise.resolve(step(at))
+  )
 }
 
 /** Up to and including the first [SEP]. */
@@ -291,26 +329,33 @@ describe("nucleus", () => {
 })
 
 describe("cached decoding", () => {
-  it("gives the logits of the whole row decoded at once", async () => {
-    const seen: Array<Float32Array> = []
-    const watch = (step: Step) => (at: StepInputs) => {
-      const outputs = step(at)
-      if ("logits" in outputs) seen.push(outputs.logits.slice())
-      return outputs
+  it.each([[[dec]], [[dec, 19, 205, 209]]])(
+    "gives the logits of the whole row decoded at once: %o",
+    async (prompt_ids) => {
+      const seen: Array<Float32Array> = []
+      const look = (outputs: StepOutputs): StepOutputs => {
+        if ("logits" in outputs) seen.push(outputs.logits.slice())
+        return outputs
+      }
+      const watch = ({ prefill, step }: Device): Device => ({
+        prefill: () => look(prefill()),
+        step: (at) => look(step(at))
+      })
+      const rows = await captions({ prompt_ids, min_length: 20 }, image_tokens, watch, () => undefined)
+      const ids = tf.tensor(
+        rows.flatMap((row) => row.ids.slice(0, 19)),
+        [B, 19],
+        "int32"
+      )
+      const whole = model.decodeLogits(weights, image_tokens, { input_ids: ids, attention_mask: tf.onesLike(ids) })
+      assert.lengthOf(seen, 20 - prompt_ids.length)
+      seen.forEach((logits, run) => {
+        const position = prompt_ids.length - 1 + run
+        const at = tf.slice(whole, [0, position, 0], [-1, 1, -1]).dataSync()
+        assert.isAtMost(maxDifference(logits, at), 2e-5, `position ${position}`)
+      })
     }
-    const rows = await captions({ min_length: 20 }, image_tokens, watch, () => undefined)
-    const ids = tf.tensor(
-      rows.flatMap((row) => row.ids.slice(0, 19)),
-      [B, 19],
-      "int32"
-    )
-    const whole = model.decodeLogits(weights, image_tokens, { input_ids: ids, attention_mask: tf.onesLike(ids) })
-    assert.lengthOf(seen, 19)
-    seen.forEach((logits, position) => {
-      const at = tf.slice(whole, [0, position, 0], [-1, 1, -1]).dataSync()
-      assert.isAtMost(maxDifference(logits, at), 2e-5, `position ${position}`)
-    })
-  })
+  )
 
   it.each<Partial<GenerateOptions>>([
     { min_length: 12 },
@@ -324,6 +369,24 @@ describe("cached decoding", () => {
       all.map(({ ids }) => ids)
     )
     few.forEach(({ log_probability }, i) => assert.closeTo(log_probability, all[i]!.log_probability, 1e-4))
+  })
+
+  it.each<Partial<GenerateOptions>>([
+    {},
+    { repetition_penalty: 1.1 },
+    { method: { method: "beam", num_beams: 3 } },
+    {
+      method: { method: "nucleus", top_p: 0.9 },
+      keys: ["a", "b", "c", "d", "e", "f"].map((name) => randomKey(17, name))
+    }
+  ])("reads a prompt in one run as token by token: %o", async (options) => {
+    const all = { ...options, prompt_ids: [dec, 19, 205, 209] }
+    const [together, apart] = [await captions(all), await captions(all, image_tokens, tokenByToken)]
+    assert.deepStrictEqual(
+      together.map(({ ids }) => ids),
+      apart.map(({ ids }) => ids)
+    )
+    together.forEach(({ log_probability }, i) => assert.closeTo(log_probability, apart[i]!.log_probability, 1e-4))
   })
 
   it("sums the log-probabilities of what it chose", async () => {
@@ -341,10 +404,13 @@ describe("cached decoding", () => {
     const method = { method: "nucleus", top_p: 0.9 } as const
     const keys = Array.from({ length: 24 }, (_, i) => randomKey(17, "caption", String(i)))
     const many = tf.concat([image_tokens, image_tokens, image_tokens, image_tokens])
-    const together = await captions({ method, keys }, many, (step) => (at) => {
-      sizes.push(at.input_ids.length)
-      return step(at)
-    })
+    const together = await captions({ method, keys }, many, ({ prefill, step }) => ({
+      prefill,
+      step: (at) => {
+        sizes.push(at.input_ids.length)
+        return step(at)
+      }
+    }))
     assert.isBelow(sizes.at(-1)!, 24)
     assert.deepStrictEqual(
       sizes,

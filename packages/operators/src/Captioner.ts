@@ -54,7 +54,7 @@ export type Config = typeof config.Type
 
 export const Captioner = deferredMap({
   name: "Captioner",
-  version: 6,
+  version: 7,
   description: "Writes a caption for each image.",
   config,
   model: ["blip"],

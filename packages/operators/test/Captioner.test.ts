@@ -4,7 +4,9 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { Captioner } from "../src/Captioner.ts"
 import { operatorContract } from "./contract.ts"
+import { countedRuns } from "./countedRuns.ts"
 import { contextOf, rowsOf, runIn } from "./inMemory.ts"
+import type { Given } from "./inMemory.ts"
 import { images, newModel, onnx } from "./tinyPairs.ts"
 
 const blip = await newModel("blip")
@@ -21,9 +23,9 @@ operatorContract(Captioner, {
   ]
 })
 
-const caption = (given: typeof images, decode: object, seed = 7, more: object = {}) =>
+const caption = (given: typeof images, decode: object, seed = 7, more: object = {}, layer: Given["layer"] = onnx) =>
   runIn(
-    { layer: onnx },
+    { layer },
     Effect.gen(function* () {
       const context = yield* contextOf(Captioner, {
         config: { batch_size: 4, decode, ...more },
@@ -45,6 +47,17 @@ describe("Captioner", () => {
     const keptAmongSix = all.captions.slice(0, 6 - some.rejected.length)
     expect(some.captions).toEqual(keptAmongSix)
     expect((await caption(images.slice(0, 7), nucleus, 8)).captions).not.toEqual(all.captions)
+  })
+
+  it.each(["greedy", "beam", "nucleus"])("reads a prompt in one run: %s", async (method) => {
+    const runsOf = async (more: object) => {
+      const { layer, runs } = countedRuns()
+      await caption(images.slice(0, 4), { method, min_length: 12, max_length: 12 }, 7, more, layer)
+      return Object.fromEntries([...runs].filter(([name]) => name.startsWith("Captioner")))
+    }
+    // [DEC] and the prompt are fed together, and of twelve tokens the last is never fed.
+    expect(await runsOf({})).toEqual({ "Captioner prefill": 1, "Captioner step": 10 })
+    expect(await runsOf({ prompt: "a red square" })).toEqual({ "Captioner prefill": 1, "Captioner step": 7 })
   })
 
   it("needs room behind a prompt", async () => {

@@ -1,16 +1,14 @@
 /** How often the image tower runs where several operators of one model see the same images. */
 import { floatsOf, imageColumn, textColumn, textsOf } from "@bootlace/data"
-import { Engine, makeOnnxExecutor } from "@bootlace/engine"
-import type { Executor, Program } from "@bootlace/engine"
 import type { Batch, Operator } from "@bootlace/graph"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { Captioner } from "../src/Captioner.ts"
 import { ImageEncoder } from "../src/ImageEncoder.ts"
 import { ITC } from "../src/ITC.ts"
 import { ITM } from "../src/ITM.ts"
-import { LoadedModels } from "../src/tensor/LoadedModels.ts"
 import { TextEncoder as TextEncoderOperator } from "../src/TextEncoder.ts"
+import { countedRuns } from "./countedRuns.ts"
 import { contextOf, rowsOf, runIn } from "./inMemory.ts"
 import { images, newModel, texts } from "./tinyPairs.ts"
 
@@ -18,31 +16,10 @@ const model = await newModel("blip")
 const image = imageColumn(images.slice(0, 12))
 const text = textColumn(texts.slice(0, 12))
 
-/** An executor that counts the runs of each program. */
-const counting = (executor: Executor, runs: Map<string, number>): Executor => {
-  const count = ({ name }: Program) => Effect.sync(() => runs.set(name, (runs.get(name) ?? 0) + 1))
-  return {
-    ...executor,
-    load: (weights, options) =>
-      Effect.map(executor.load(weights, options), (loaded) => ({
-        ...loaded,
-        run: (program, inputs) => Effect.andThen(count(program), loaded.run(program, inputs)),
-        hold: Effect.map(loaded.hold, (held) => ({
-          ...held,
-          run: (program, inputs, keeping) => Effect.andThen(count(program), held.run(program, inputs, keeping))
-        }))
-      }))
-  }
-}
-
 /** Runs `work` with operators that stay open together, as in a pass; their micro-batches have 4 rows. */
 const together = async <A>(work: (open: Opener) => Effect.Effect<A, unknown, any>) => {
-  const runs = new Map<string, number>()
-  const engine = Layer.effect(
-    Engine,
-    Effect.map(makeOnnxExecutor({ threads: 1 }), (executor) => counting(executor, runs))
-  )
-  const result = await runIn({ layer: Layer.provideMerge(LoadedModels.layer, engine) }, work(opener))
+  const { layer, runs } = countedRuns()
+  const result = await runIn({ layer }, work(opener))
   return { result, runs: Object.fromEntries(runs) }
 }
 
@@ -72,7 +49,7 @@ describe("the image tower", () => {
       })
     )
     expect(runs["image tower"]).toBe(3)
-    expect(runs["Captioner look"]).toBe(3)
+    expect(runs["Captioner prefill"]).toBe(3)
     expect(Object.keys(runs).filter((name) => name.startsWith("ImageEncoder"))).toEqual([])
     const [encoded, captioned] = [await alone(ImageEncoder, { image }), await alone(Captioner, { image })]
     expect(encoded.runs["image tower"]).toBe(3)

@@ -7,7 +7,7 @@
  *
  * Beams move no keys and values about: each remembers in which slots of its image its own past lies.
  */
-import { logitsOf, rowOf, stepInputs } from "./Decoding.ts"
+import { logitsOf, promptSlots, rowOf, stepInputs } from "./Decoding.ts"
 import type { Beam, Caption, Decoding, GenerateOptions, Row, StepOutputs } from "./Decoding.ts"
 import { staying } from "./Leaving.ts"
 import { allowed, highest, insert, type Following } from "./NextToken.ts"
@@ -31,11 +31,11 @@ interface Search {
   readonly open: boolean
 }
 
-const begin = ({ method, prompt_ids }: Options): Search => ({
+const begin = (options: Options): Search => ({
   // All beams begin alike; only the first counts, or all would stay alike.
-  running: Array.from({ length: method.num_beams }, (_, from) => ({
-    ids: prompt_ids,
-    slots: [],
+  running: Array.from({ length: options.method.num_beams }, (_, from) => ({
+    ids: options.prompt_ids,
+    slots: promptSlots(options),
     score: from === 0 ? 0 : -1e9,
     log_probability: 0
   })),
@@ -105,26 +105,38 @@ const advance = (search: Search, following: ReadonlyArray<ReadonlyArray<Followin
   return { running, finished, open: search.open && improvable }
 }
 
+/** An image's beams one token behind the prompt, whose one row speaks for all of them. */
+const afterPrompt = (first: StepOutputs, image: number, options: Options): Search => {
+  const search = begin(options)
+  const following = followingOf(first, image, options.num_images, options.prompt_ids, options)
+  return advance(
+    search,
+    search.running.map(() => following),
+    options
+  )
+}
+
 /** Closed, or with early_stopping full: what runs on can change nothing. */
 const isOpen = ({ open, finished }: Search, { method }: Options): boolean =>
   open && !(method.early_stopping === true && finished.length === method.num_beams)
 
-export function* beamSearch(options: Options): Decoding {
+export function* beamSearch(options: Options, first: StepOutputs): Decoding {
   const { num_images, prompt_ids, max_length, method } = options
   const k = method.num_beams
-  const searches: Array<Search> = Array.from({ length: num_images }, () => begin(options))
+  const searches: Array<Search> = Array.from({ length: num_images }, (_, image) => afterPrompt(first, image, options))
   let left = [...searches.keys()]
   const isRunning = (image: number): boolean => isOpen(searches[image]!, options)
-  for (let position = 0; position < max_length - 1 && left.some(isRunning); position++) {
+  for (let position = prompt_ids.length; position < max_length - 1 && left.some(isRunning); position++) {
     const images = staying(left.map(isRunning))
     if (images !== undefined) left = images.map((place) => left[place]!)
     const rows = left.flatMap((image) => searches[image]!.running)
     const outputs = yield stepInputs(options, rows, k, position, images)
     left.forEach((image, place) => {
       const search = fed(searches[image]!, position, options)
-      const following = () =>
-        search.running.map(({ ids }, j) => followingOf(outputs, place * k + j, rows.length, ids, options))
-      searches[image] = position < prompt_ids.length - 1 ? search : advance(search, following(), options)
+      const following = search.running.map(({ ids }, j) =>
+        followingOf(outputs, place * k + j, rows.length, ids, options)
+      )
+      searches[image] = advance(search, following, options)
     })
   }
   return searches.map(({ finished }) => {

@@ -35,8 +35,8 @@ export interface GenerateOptions<M extends Method = Method> {
 }
 
 /**
- * One step of B images with k rows each: one, or the beams. The device keeps the keys and values of earlier tokens in k T_max slots an image
- * and those of B images from the first step on.
+ * One step of B images with k rows each: one, or the beams. The device keeps the keys and values of earlier tokens in k T_max slots an image,
+ * those of the prompt in the first ones, and those of B images from the prompt on.
  */
 export interface StepInputs {
   /** Of the images in the step before, those that go on, by place; the caches lose the others. Absent: all of them. */
@@ -100,7 +100,7 @@ export interface Caption {
   readonly log_probability: number
 }
 
-/** A decoding under way: yields a step's inputs, is resumed with its outputs, returns one caption per image. */
+/** A decoding behind its prompt: yields a step's inputs, is resumed with its outputs, returns one caption per image. */
 export type Decoding = Generator<StepInputs, ReadonlyArray<Caption>, StepOutputs>
 
 /** A row under way. */
@@ -109,6 +109,9 @@ export interface Row {
   /** The slots of its tokens before the one that is fed. */
   readonly slots: ReadonlyArray<number>
 }
+
+/** The slots of the prompt's tokens in each image. Its rows begin alike, so they share them. */
+export const promptSlots = ({ prompt_ids }: GenerateOptions): ReadonlyArray<number> => [...prompt_ids.keys()]
 
 /** The step that feeds the rows' tokens at `position`, k rows an image, which row j of an image keeps in slot j T_max + position. */
 export const stepInputs = (

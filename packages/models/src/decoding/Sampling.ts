@@ -3,7 +3,8 @@
  * depend on the rows beside it.
  */
 import { uniformAt, type RandomKey } from "../Random.ts"
-import { logitsOf, rowOf, stepInputs, type Decoding, type GenerateOptions, type StepOutputs } from "./Decoding.ts"
+import { logitsOf, promptSlots, rowOf, stepInputs } from "./Decoding.ts"
+import type { Decoding, GenerateOptions, StepOutputs } from "./Decoding.ts"
 import { staying } from "./Leaving.ts"
 import { allowed, changeLogits, nextToken, type Greedy, type Nucleus } from "./NextToken.ts"
 
@@ -51,26 +52,29 @@ const extend = (row: Sampled, { id, log_probability }: Chosen, { end }: Options)
 }
 
 /** Stops when every row has ended. */
-export function* sampling(options: Options): Decoding {
+export function* sampling(options: Options, first: StepOutputs): Decoding {
   const { num_images, prompt_ids, max_length } = options
   const rows: ReadonlyArray<Sampled> = Array.from({ length: num_images }, (_, i) => ({
     ids: [...prompt_ids],
-    slots: [],
+    slots: [...promptSlots(options)],
     key: options.keys?.[i],
     ended: false,
     log_probability: 0
   }))
   let left = rows
-  for (let position = 0; position < max_length - 1 && !left.every((row) => row.ended); position++) {
-    const images = staying(left.map((row) => !row.ended))
-    if (images !== undefined) left = images.map((place) => left[place]!)
-    const outputs = yield stepInputs(options, left, 1, position, images)
-    for (const row of left) row.slots.push(position)
-    if (position < prompt_ids.length - 1) continue
+  const extendAll = (outputs: StepOutputs): void => {
     const following = followingOf(outputs, left.length, options)
     left.forEach((row, place) => {
       if (!row.ended) extend(row, following(row, place), options)
     })
+  }
+  extendAll(first)
+  for (let position = prompt_ids.length; position < max_length - 1 && !left.every((row) => row.ended); position++) {
+    const images = staying(left.map((row) => !row.ended))
+    if (images !== undefined) left = images.map((place) => left[place]!)
+    const outputs = yield stepInputs(options, left, 1, position, images)
+    for (const row of left) row.slots.push(position)
+    extendAll(outputs)
   }
   return rows.map(({ ids, ended, log_probability }) => ({ ids, ended, log_probability }))
 }

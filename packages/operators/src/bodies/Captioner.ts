@@ -1,10 +1,10 @@
-/** Captioner at work: images seen once, then a host loop over the decoder's steps. */
+/** Captioner at work: images and the prompt seen once, then a host loop over the decoder's steps. */
 import { NodeError } from "@bootlace/graph"
 import { numLikeliest, randomKey } from "@bootlace/models"
 import type { BlipModel, GenerateOptions, Method, Tokenizer } from "@bootlace/models"
 import * as Effect from "effect/Effect"
 import type { Config, Decode } from "../Captioner.ts"
-import { decodeImages, lookProgram, stepProgram } from "../tensor/DecodingStep.ts"
+import { decodeImages, prefillProgram, stepProgram } from "../tensor/DecodingStep.ts"
 import { promptIds } from "../tensor/Prompt.ts"
 import type { DriveContext } from "../tensor/tensorMap.ts"
 import type { Drive, ProgramContext } from "../tensor/TensorOperator.ts"
@@ -38,9 +38,10 @@ export const drive = (
   context: DriveContext
 ): Drive => {
   const options = optionsOf(config, model, tokenizer)
+  const num_likeliest = numLikeliest(options)
   const programs = {
-    look: context.program("look", lookProgram(model)),
-    step: context.program("step", stepProgram(model, numLikeliest(options)))
+    prefill: context.program("prefill", prefillProgram(model, num_likeliest)),
+    step: context.program("step", stepProgram(model, num_likeliest))
   }
   // A caption may go on inside the prompt's last word, so it is cut as a text, as BLIP's code does.
   const before = tokenizer.decode(options.prompt_ids).length
