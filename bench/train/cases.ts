@@ -4,7 +4,8 @@
  *   clip-tiny, clip-small, blip-tiny, blip-small   one batch, texts padded to the full length on both sides
  *   the same with -memory-low                      `memory: low`: activations computed twice instead of kept
  *   the same with -real-lengths                    a window of eight steps of texts as long as the emoji captions
- *   the same with -bf16                            TensorFlow with products in bfloat16; only where they are named, since it has to be installed
+ *   the same with -tensorflow                      fp32 by TensorFlow; only where they are named, since it has to be installed
+ *   the same with -bf16                            TensorFlow with products in bfloat16; likewise
  *   clip-tiny-4096, clip-tiny-32768                one step by gradient caching in micro-batches of 64; the larger only where it is named
  */
 import type { BlipConfig, ClipConfig } from "@bootlace/models"
@@ -94,6 +95,14 @@ const realLengths = ([name, model]: Named): Case => ({
   peers: [pytorch(model, "longest", "eager", "longest"), pytorch(model, "fixed", "eager", "fixed")]
 })
 
+const tensorflow = ([name, model]: Named): Case => ({
+  ...fullLength([name, model]),
+  name: `${name}-tensorflow`,
+  named: true,
+  ours: ours(model, "tensorflow"),
+  peers: [pytorch(model, "eager", "eager", "same")]
+})
+
 /** Two roundings to 8 bits of mantissa agree in two or three digits. */
 const bfloat16 = ([name, model]: Named): Case => ({
   ...step,
@@ -131,6 +140,7 @@ export function trainCases(nano: boolean): ReadonlyArray<Case> {
     ...models.map(fullLength),
     ...models.map(memoryLow),
     ...models.map(realLengths),
+    ...models.map(tensorflow),
     ...models.map(bfloat16),
     cached("clip-tiny-4096", clip, nano ? 16 : 4096),
     { ...cached("clip-tiny-32768", clip, nano ? 32 : 32_768), named: true }

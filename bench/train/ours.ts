@@ -1,8 +1,9 @@
 /**
- * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached|memory-low|bf16]`. FOLDER is TrainFolder's.
+ * One timed training in a process of its own: `node bench/train/ours.ts MODEL FOLDER THREADS STEPS [cached|memory-low|tensorflow|bf16]`. FOLDER is TrainFolder's.
  *
  * Several batches are gone through in turn, and a time is then the mean of a step over all of them. `cached`: they are the
- * micro-batches of one step. `memory-low`: the program with `memory: low`. `bf16`: by TensorFlow, which has to be installed (docs/engines.md). Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
+ * micro-batches of one step. `memory-low`: the program with `memory: low`. `tensorflow`, `bf16`: by TensorFlow in that
+ * precision, fp32 else; it has to be installed (docs/engines.md). Prints one JSON line {seconds, mb, outputs}: the losses of the first steps.
  */
 import { makeOnnxExecutor, makeTensorflowExecutor } from "@bootlace/engine"
 import type { TrainingProgram } from "@bootlace/engine"
@@ -18,8 +19,8 @@ const { optimizer, enqueue } = made
 const program: TrainingProgram = { ...made.program, ...(how === "memory-low" && { memory: "low" }) }
 
 const training = Effect.gen(function* () {
-  const executor = yield* how === "bf16"
-    ? makeTensorflowExecutor({ precision: "bf16" })
+  const executor = yield* how === "bf16" || how === "tensorflow"
+    ? makeTensorflowExecutor({ precision: how === "bf16" ? how : "fp32" })
     : makeOnnxExecutor({ threads: Number(threads) })
   const model = yield* executor.load(weights, { transfer: true })
   const trainer = yield* model.train(program, optimizer, { _tag: "Fresh", state })
