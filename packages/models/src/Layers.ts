@@ -102,10 +102,10 @@ export const embed = (table_VD: Tensor, ids_BT: Tensor): Tensor =>
 export const pickRows = (x: Tensor, indices_R: Tensor): Tensor =>
   tf.reshape(tf.gather(tf.reshape(x, [dim(x, 0), -1]), indices_R), [dim(indices_R, 0), ...x.shape.slice(1)])
 
-/** The first `count` rows of a table [T_max, D]. */
+/** The first `count` rows of a table [T_max, D], picked also where these are all: so a program of the full length is that of any other. */
 export const firstRows = (table_TD: Tensor, count: number): Tensor => {
   if (count > dim(table_TD, 0)) throw new Error(`${count} tokens, but the model has ${dim(table_TD, 0)} positions`)
-  return count === dim(table_TD, 0) ? table_TD : tf.slice(table_TD, [0, 0], [count, -1])
+  return tf.gather(table_TD, tf.range(0, count, 1, "int32"))
 }
 
 /** [B, T, D] to its token at a place, [B, D]. */

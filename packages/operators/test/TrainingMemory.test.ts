@@ -68,10 +68,10 @@ describe("training graphs", () => {
   it("of blip let the parts of shared weights' gradients come in the backward pass's order", async () => {
     const { order, ...unordered } = await graphOf("blip", "low")
     // Whole after whole, they would hold the activations of all losses.
-    expect(peakBytes(unordered) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.05)
+    expect(peakBytes(unordered) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.1)
     // Without its sums, the image tokens' gradient would hold what each layer of cross-attention gives it.
     const parts = order!.filter(({ op }) => op !== "Add")
-    expect(peakBytes({ ...unordered, order: parts }) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.02)
+    expect(peakBytes({ ...unordered, order: parts }) / peakBytes({ ...unordered, order: order! })).toBeGreaterThan(1.1)
   })
 
   it("of blip have no distribution over the vocabulary, and project each image once for three texts", async () => {

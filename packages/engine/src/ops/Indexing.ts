@@ -40,7 +40,8 @@ function gatherWithinBatches(x: Value, positions: Value, axis: number, batchAxes
 
 /**
  * Up to so many rows, a product with zeros and ones is faster than ONNX Runtime's addition of one element after another. With fewer positions
- * than rows, as where one token a text is picked, neither takes any time, and a short text's program shall be that of a long one.
+ * than rows, or as many, as where positions of a table or one token a text are picked, neither takes any time, and a short text's program shall be
+ * that of a long one.
  */
 const fewRows = 128
 
@@ -54,7 +55,7 @@ export function scatterAdd(x: Value, positions: Value, rows: number): Value {
   }
   const rest = x.shape.slice(lead)
   const count = sizeOf(positions.shape)
-  if (rows <= fewRows && rows <= count) {
+  if (rows <= fewRows && rows < count) {
     const classes = constant(
       Int32Array.from({ length: rows }, (_, row) => row),
       [rows, 1],
