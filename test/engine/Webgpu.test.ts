@@ -11,7 +11,7 @@ const folder = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/c
 )
 
 /** Whole trainings take minutes there: `npm run test:webgpu`. */
-const suites = ["AdamW.test.ts", "HeldTensors.test.ts", "webgpu/WebgpuExecutor.adapter.ts"]
+const suites = ["AdamW.test.ts", "HeldTensors.test.ts", "webgpu/WebgpuExecutor.engine.ts"]
 
 interface Report {
   readonly numPassedTests: number
@@ -27,7 +27,9 @@ describe.skipIf(folder === undefined)("WebGPU without a GPU", () => {
         join(root, "node_modules/vitest/vitest.mjs"),
         "run",
         "--config",
-        "vitest.webgpu.config.ts",
+        "vitest.engines.config.ts",
+        "--mode",
+        "webgpu",
         ...suites.map((suite) => join("packages/engine/test", suite)),
         "--reporter=json",
         `--outputFile=${report}`

@@ -15,22 +15,18 @@ const isComputed = ({ op, shape }: Value): boolean =>
 
 const isGradient = (name: string): boolean => name.startsWith("g:") || name.startsWith(`${inPlace}g:`)
 
-/** Of rows that are added up by position the rows: a table of words is made when the last of them have come. */
-const partOf = (value: Value): Value => (value.op === "ScatterAdd" ? value.inputs[0]! : value)
-
-/** What rows are added into (ScatterInto.ts). */
-const intoOf = ({ op, inputs }: Value): ReadonlyArray<Value> => (op === "ScatterAdd" ? inputs.slice(2) : [])
-
 /** The parts that the gradients among the outputs are sums of; a whole gradient is its only part. */
 function partsOf({ outputs }: Graph, loss: Value): ReadonlyArray<Value> {
   const parts = new Set<Value>()
   const pending = Object.entries(outputs).flatMap(([name, value]) => (isGradient(name) ? [value] : []))
   for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
     if (value.op === "Reshape" || (value.op === "Add" && value.id > loss.id)) pending.push(...value.inputs)
-    else if (isComputed(value)) {
-      parts.add(partOf(value))
-      pending.push(...intoOf(value))
-    }
+    else if (value.op === "ScatterAdd") {
+      // Of rows that are added up by position the rows are the part: a table of words is made when the last of them have come.
+      const [rows, , ...into] = value.inputs
+      parts.add(rows!)
+      pending.push(...into)
+    } else if (isComputed(value)) parts.add(value)
   }
   return [...parts]
 }

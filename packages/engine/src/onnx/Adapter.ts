@@ -7,20 +7,14 @@ import type { Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
 import { bytesOf } from "../WireFormat.ts"
 import type { HostTensor } from "../Program.ts"
-import { encodeModel } from "./Protobuf.ts"
-import type { OnnxNode } from "./Protobuf.ts"
+import { encodeModel, plainNode } from "./Protobuf.ts"
 
 const side = 64
 
-const node = (op: string, ...inputs: ReadonlyArray<string>): OnnxNode => ({
-  op,
-  inputs,
-  outputs: [op],
-  attributes: {},
-  domain: ""
-})
+/** Its output has the operation's name. */
+const node = (op: string, ...inputs: ReadonlyArray<string>) => plainNode(op, inputs, op)
 
-const nodes: ReadonlyArray<OnnxNode> = [
+const nodes = [
   node("MatMul", "x", "x"),
   node("Exp", "x"),
   node("Softmax", "MatMul"),

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
 import { mapTensors, zeros } from "../HostTensors.ts"
-import type { HostTensors } from "../Program.ts"
+import type { HostTensor, HostTensors } from "../Program.ts"
 import type { Holding } from "../WorkerProtocol.ts"
 import { DeviceTensors } from "./DeviceTensors.ts"
 import { toHost } from "./HostMemory.ts"
@@ -70,15 +70,15 @@ export class DeviceMemory implements TensorMemory {
     checkPositions(bounds, inputs)
     const given = mapTensors(inputs, (tensor) => this.#device.toTensor(tensor))
     const results = await session.run(this.#spaces.feeds(session, spaces, given))
-    const back: Array<readonly [string, Tensor]> = []
+    const back: Record<string, HostTensor> = {}
     for (const name of session.outputNames) {
       const output = results[name] as Tensor
       if (holding !== undefined && (await this.#hold(holding, name, output))) continue
       const place = this.#spaces.place(spaces, name)
-      if (place === undefined) back.push([name, output])
+      if (place === undefined) back[name] = toHost(output)
       else replace(...place, output)
     }
-    return Object.fromEntries(back.map(([name, tensor]) => [name, toHost(tensor)]))
+    return back
   }
 
   /** Whether an output stays. */
@@ -101,7 +101,7 @@ export class DeviceMemory implements TensorMemory {
   }
 
   async #read(space: number, prefix: string): Promise<HostTensors> {
-    const found: Record<string, HostTensors[string]> = {}
+    const found: Record<string, HostTensor> = {}
     for (const [name, tensor] of this.#spaces.under(space, prefix))
       found[name.slice(prefix.length)] = await this.#device.download(tensor)
     return found

@@ -12,19 +12,10 @@ import type { InferenceSession, Tensor } from "onnxruntime-common"
 import type * as Runtime from "onnxruntime-node"
 import type { DType, HostTensor } from "../Program.ts"
 import { toHost } from "./HostMemory.ts"
-import { encodeModel } from "./Protobuf.ts"
+import { encodeModel, plainNode } from "./Protobuf.ts"
 import type { OnnxNode, OnnxType } from "./Protobuf.ts"
 
-const names = ["upload", "download", "rows", "write"] as const
-type Name = (typeof names)[number]
-
-const node = (op: string, inputs: ReadonlyArray<string>, output: string): OnnxNode => ({
-  op,
-  inputs,
-  outputs: [output],
-  attributes: {},
-  domain: ""
-})
+type Name = "upload" | "download" | "rows" | "write"
 
 interface Small {
   readonly nodes: ReadonlyArray<OnnxNode>
@@ -32,18 +23,18 @@ interface Small {
   readonly inputs: (dtype: DType) => Readonly<Record<string, OnnxType>>
 }
 
-const identity: Small = { nodes: [node("Identity", ["x"], "y")], inputs: () => ({}) }
+const identity: Small = { nodes: [plainNode("Identity", ["x"], "y")], inputs: () => ({}) }
 
 const models: Readonly<Record<Name, Small>> = {
   upload: identity,
   download: identity,
-  rows: { nodes: [node("Gather", ["x", "rows"], "y")], inputs: () => ({ rows: "int32" }) },
+  rows: { nodes: [plainNode("Gather", ["x", "rows"], "y")], inputs: () => ({ rows: "int32" }) },
   write: {
     nodes: [
-      node("Reshape", ["x", "as_blocks"], "x.blocks"),
-      node("Reshape", ["blocks", "as_blocks"], "blocks.blocks"),
-      node("ScatterND", ["x.blocks", "places", "blocks.blocks"], "y.blocks"),
-      node("Reshape", ["y.blocks", "shape"], "y")
+      plainNode("Reshape", ["x", "as_blocks"], "x.blocks"),
+      plainNode("Reshape", ["blocks", "as_blocks"], "blocks.blocks"),
+      plainNode("ScatterND", ["x.blocks", "places", "blocks.blocks"], "y.blocks"),
+      plainNode("Reshape", ["y.blocks", "shape"], "y")
     ],
     inputs: (dtype) => ({ blocks: dtype, places: "int64", as_blocks: "int64", shape: "int64" })
   }

@@ -45,7 +45,7 @@ const fusedMatmul: Lowering = (value, { node, scalar, device }, inputs, output) 
   const scale = typeof alpha === "number" ? { alpha: { float: alpha } } : {}
   if (device === "cpu") return node("FusedMatMul", inputs, output, { ...transposes, ...scale }, microsoft)
   const operands = inputs.map((input, index) => {
-    if (Object.values(transposes)[index] === 0) return input
+    if (flag(value, index === 0 ? "transposeA" : "transposeB") === 0) return input
     const copy = `${output}.transposed${index}`
     node("Transpose", [input], copy, { perm: transposed(value.inputs[index]!.shape.length) })
     return copy

@@ -100,12 +100,12 @@ const loadModel = (
         yield* checkTensors(name, "input", inputs)
         const used = yield* pick(name, specs, program.weights)
         const all = { ...held?.specs, ...specsOf(inputs) }
-        const stays = [...(keeping.keep ?? []), ...Object.keys(keeping.write?.into ?? {})].map((kept) => `y:${kept}`)
+        const holding = held && holdingOf(held, keeping)
+        const stays = Object.keys({ ...holding?.keep, ...holding?.write })
         const compiled = yield* cache.get(program, shapeKey(all), () => inferenceGraph(program, used, all), stays)
         yield* shrink(compiled.int8)
         const spaces = held === undefined ? [space] : [held.space, space]
-        const holding = held === undefined ? {} : { holding: holdingOf(held, keeping) }
-        const command = { ...runOf(compiled, spaces, prefixed("x:", inputs)), ...holding }
+        const command = { ...runOf(compiled, spaces, prefixed("x:", inputs)), ...(holding && { holding }) }
         const results = yield* client.ask(name, command, moved)
         if (held !== undefined) for (const kept of keeping.keep ?? []) held.specs[kept] = compiled.specs[`y:${kept}`]!
         const outputs = under("y:", results)

@@ -22,6 +22,15 @@ export interface OnnxNode {
   readonly domain: string
 }
 
+/** A node of ONNX's own with one output and no attributes. */
+export const plainNode = (op: string, inputs: ReadonlyArray<string>, output: string): OnnxNode => ({
+  op,
+  inputs,
+  outputs: [output],
+  attributes: {},
+  domain: ""
+})
+
 export interface OnnxValue {
   readonly name: string
   readonly dtype: OnnxType
